@@ -1,0 +1,226 @@
+//! Shapes: the lengths of an array's axes, with every product checked.
+
+use std::fmt;
+use std::ops::Deref;
+
+use smallvec::SmallVec;
+
+use super::dtype::Dtype;
+use super::error::{quoted, Error, Result};
+
+/// An array has at most this many dimensions, as in NumPy 2.
+pub const MAX_NDIM: usize = 64;
+
+/// The largest length of an axis and the largest size of an array in bytes: what a signed 64-bit offset reaches.
+pub const MAX_BYTES: usize = i64::MAX as usize;
+
+/// The lengths of an array's axes, outermost first; dereferences to a slice. Rank 0 is a scalar.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(SmallVec<[usize; 4]>);
+
+impl Shape {
+    /// The shape of a scalar, `()`.
+    pub fn scalar() -> Shape {
+        Shape::default()
+    }
+
+    /// Checks a list of lengths against the rank limit.
+    ///
+    /// # Errors
+    /// `SHAPE` above 64 dimensions.
+    pub fn new(dims: &[usize]) -> Result<Shape> {
+        if dims.len() > MAX_NDIM {
+            return Err(Error::Rank { ndim: dims.len() });
+        }
+        Ok(Shape(SmallVec::from_slice(dims)))
+    }
+
+    /// Reads `3,4`, `5`, `()`, `(3,4)`, `(5,)`, `3x4`.
+    ///
+    /// # Errors
+    /// `SHAPE` for anything else, negative lengths included, and for more than 64 dimensions.
+    pub fn parse(text: &[u8]) -> Result<Shape> {
+        let syntax = || Error::ShapeSyntax { given: quoted(text) };
+        let mut inner = text.trim_ascii();
+        let in_parentheses = inner.first() == Some(&b'(');
+        if in_parentheses {
+            inner = inner[1..].strip_suffix(b")").ok_or_else(syntax)?.trim_ascii();
+            if inner.is_empty() {
+                return Ok(Shape::scalar());
+            }
+            inner = inner.strip_suffix(b",").unwrap_or(inner);
+        }
+        let separator = if inner.contains(&b'x') { b'x' } else { b',' };
+        let mut dims = SmallVec::new();
+        let mut ndim = 0usize;
+        for part in inner.split(|&c| c == separator) {
+            let part = part.trim_ascii();
+            if part.is_empty() || part.len() > 20 || !part.iter().all(u8::is_ascii_digit) {
+                return Err(syntax());
+            }
+            let len = part.iter().fold(0u128, |n, &c| n * 10 + u128::from(c - b'0'));
+            if len > MAX_BYTES as u128 {
+                return Err(Error::Limit {
+                    what: "an axis",
+                    given: len,
+                    limit: MAX_BYTES as u128,
+                    unit: "elements",
+                });
+            }
+            ndim += 1;
+            if ndim <= MAX_NDIM {
+                dims.push(len as usize); // at most i64::MAX, checked above
+            }
+        }
+        if ndim > MAX_NDIM {
+            return Err(Error::Rank { ndim });
+        }
+        Ok(Shape(dims))
+    }
+
+    /// How many axes.
+    pub fn ndim(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many elements: the product of the lengths, 1 for a scalar, `None` where it overflows.
+    pub fn checked_size(&self) -> Option<usize> {
+        if self.0.contains(&0) {
+            return Some(0);
+        }
+        self.0.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+    }
+
+    /// [`Shape::checked_size`], or `usize::MAX` where it overflows; for messages only.
+    pub fn len_or_max(&self) -> usize {
+        self.checked_size().unwrap_or(usize::MAX)
+    }
+
+    /// Elements and bytes of an array of this shape and dtype.
+    ///
+    /// As NumPy, refuses a product that overflows even where another axis is empty.
+    ///
+    /// # Errors
+    /// `LIMIT` where the bytes do not fit a signed 64-bit number.
+    pub fn size_and_bytes(&self, dtype: Dtype) -> Result<(usize, usize)> {
+        let too_large = || Error::TooManyElements { shape: self.clone(), dtype };
+        let bytes = self
+            .0
+            .iter()
+            .filter(|&&d| d != 0)
+            .try_fold(dtype.itemsize(), |n, &d| n.checked_mul(d).filter(|&n| n <= MAX_BYTES))
+            .ok_or_else(too_large)?;
+        if self.0.contains(&0) {
+            return Ok((0, 0));
+        }
+        Ok((bytes / dtype.itemsize(), bytes))
+    }
+
+    /// Steps between neighbours along each axis, in elements, of C-order storage.
+    ///
+    /// Only for shapes whose size was checked.
+    pub fn c_strides(&self) -> SmallVec<[usize; 4]> {
+        let mut strides = SmallVec::from_elem(0, self.ndim());
+        let mut step = 1usize;
+        for (s, &d) in strides.iter_mut().zip(&self.0).rev() {
+            *s = step;
+            step = step.saturating_mul(d.max(1));
+        }
+        strides
+    }
+
+    /// Appends an axis.
+    ///
+    /// # Errors
+    /// `SHAPE` above 64 dimensions.
+    pub fn push(&mut self, len: usize) -> Result<()> {
+        if self.0.len() == MAX_NDIM {
+            return Err(Error::Rank { ndim: MAX_NDIM + 1 });
+        }
+        self.0.push(len);
+        Ok(())
+    }
+
+    /// The lengths, for changing in place.
+    pub fn dims_mut(&mut self) -> &mut [usize] {
+        &mut self.0
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    fn deref(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    /// For shapes written in the source.
+    fn from(dims: [usize; N]) -> Shape {
+        const { assert!(N <= MAX_NDIM) };
+        Shape(SmallVec::from_slice(&dims))
+    }
+}
+
+/// As Python writes a tuple: `()`, `(5,)`, `(2, 3)`.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        for (i, d) in self.0.iter().enumerate() {
+            write!(f, "{}{d}", if i == 0 { "" } else { ", " })?;
+        }
+        f.write_str(if self.0.len() == 1 { ",)" } else { ")" })
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ok_every_spelling() {
+        for (text, dims) in [
+            ("3,4", &[3, 4][..]),
+            ("5", &[5]),
+            ("()", &[]),
+            ("( )", &[]),
+            ("(3,4)", &[3, 4]),
+            ("(5,)", &[5]),
+            ("3x4", &[3, 4]),
+            ("(3, 4)", &[3, 4]),
+            ("0", &[0]),
+            ("2,0,3", &[2, 0, 3]),
+        ] {
+            assert_eq!(&Shape::parse(text.as_bytes()).unwrap()[..], dims, "{text}");
+        }
+    }
+
+    #[test]
+    fn err_what_is_no_shape() {
+        for bad in ["", ",", "3,", "-1", "3,-4", "(", "(3", "3)", "a", "1.5", "3,,4", "()()", "(,)", "3x", "+3", "1e3"] {
+            assert!(matches!(Shape::parse(bad.as_bytes()), Err(Error::ShapeSyntax { .. })), "{bad}");
+        }
+        let many = vec!["1"; 65].join(",");
+        assert_eq!(Shape::parse(many.as_bytes()), Err(Error::Rank { ndim: 65 }));
+        let many = vec!["1"; 10_000].join(",");
+        assert_eq!(Shape::parse(many.as_bytes()), Err(Error::Rank { ndim: 10_000 }));
+        assert!(matches!(Shape::parse(b"99999999999999999999"), Err(Error::Limit { .. })));
+        assert!(matches!(Shape::parse(b"999999999999999999999"), Err(Error::ShapeSyntax { .. })));
+    }
+
+    #[test]
+    fn products_that_overflow_are_refused_even_beside_an_empty_axis() {
+        let huge = Shape::from([1 << 40, 1 << 40]);
+        assert!(huge.size_and_bytes(Dtype::UInt8).is_err());
+        let huge = Shape::from([0, 1 << 40, 1 << 40]);
+        assert!(huge.size_and_bytes(Dtype::UInt8).is_err());
+        assert_eq!(Shape::from([0, 1 << 40]).size_and_bytes(Dtype::Float64).unwrap(), (0, 0));
+        assert_eq!(Shape::scalar().size_and_bytes(Dtype::Float64).unwrap(), (1, 8));
+    }
+}
