@@ -3,7 +3,16 @@
 //! Order of the layers, each using only those before it: [`error`], [`dtype`] and [`shape`], [`scalar`], [`index`] and
 //! [`codec`], [`grid`], [`array`], [`kernels`] and [`format`].
 
+pub mod array;
+pub mod attributes;
+pub mod chunk;
+pub mod codec;
 pub mod dtype;
 pub mod error;
+pub mod format;
+pub mod grid;
+pub mod index;
+pub mod memory;
 pub mod scalar;
 pub mod shape;
+pub mod source;

@@ -1,0 +1,757 @@
+//! The array: dtype, shape, elements and attributes, as one value that snapshots share.
+//!
+//! Two kinds of storage. Up to `inline-bytes` (and where neither `CHUNK` nor `CODEC` asks otherwise) the elements are
+//! one plain buffer of exactly their size: [`Array`] and its reference count take 48 bytes, so that a 128-d float32 key
+//! costs less than a plain string. Larger arrays are a grid of chunks; a chunk that is absent from the map holds
+//! the fill value and no bytes.
+//!
+//! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
+//! nobody shares it.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::attributes::Attributes;
+use super::chunk::{self, Chunk};
+use super::codec::{Chooser, Encoding, Policy};
+use super::dtype::Dtype;
+use super::error::{Error, Result};
+use super::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid};
+use super::index::Basic;
+use super::memory::{self, Buffer};
+use super::scalar::Scalar;
+use super::shape::Shape;
+use super::source::Source;
+
+/// An N-dimensional array. Forty bytes; see the module comment.
+#[derive(Clone, Debug)]
+pub struct Array {
+    shape: PackedShape,
+    dtype: Dtype,
+    body: Body,
+}
+
+/// A shape in sixteen bytes, for the many small arrays.
+#[derive(Clone, Debug)]
+enum PackedShape {
+    Short { ndim: u8, dims: [u32; 3] },
+    Long(Box<Shape>),
+}
+
+/// Sixteen bytes as well: most small arrays have no attributes.
+#[derive(Clone, Debug)]
+enum Body {
+    Plain(Buffer),
+    Rich(Box<Rich>),
+}
+
+#[derive(Clone, Debug)]
+struct Rich {
+    storage: Storage,
+    attributes: Attributes,
+    /// Cleared by every write.
+    digest: OnceLock<u64>,
+    /// Parts still to come while an append-only file is read; 0 for every whole array.
+    parts_missing: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Storage {
+    Plain(Buffer),
+    Chunked(Chunks),
+}
+
+/// The chunks of a large array.
+#[derive(Clone, Debug)]
+pub struct Chunks {
+    chunk_shape: Shape,
+    policy: Policy,
+    fill: [u8; 16],
+    map: BTreeMap<u64, Chunk>,
+    /// Bytes as stored, and what they take in memory: kept up to date by every change.
+    stored_bytes: usize,
+    memory: usize,
+}
+
+/// How a new array is to be stored.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// `CODEC`, or the server's setting.
+    pub policy: Policy,
+    /// `CHUNK`.
+    pub chunk_shape: Option<Shape>,
+    /// Bytes of a chunk where no `CHUNK` is given.
+    pub chunk_bytes: usize,
+    /// Arrays of at most this many bytes are one plain buffer, unless `CHUNK` or `CODEC` was given.
+    pub inline_bytes: usize,
+    /// Whether `CODEC` was given.
+    pub codec_given: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions {
+            policy: Policy::Auto,
+            chunk_shape: None,
+            chunk_bytes: 64 << 10,
+            inline_bytes: 4 << 10,
+            codec_given: false,
+        }
+    }
+}
+
+/// A block of an array as kernels see it.
+#[derive(Debug)]
+pub enum Block<'a> {
+    /// Its elements, C order, aligned to eight.
+    Elements(&'a [u8]),
+    /// One element that stands for all of them.
+    Fill(&'a [u8]),
+}
+
+/// What an allocation for each entry of the chunk map takes: a node of eleven entries, shared by them.
+const MAP_ENTRY: usize = (11 * (8 + std::mem::size_of::<Chunk>()) + 16) / 11;
+
+impl PackedShape {
+    fn new(shape: &Shape) -> PackedShape {
+        let mut dims = [0; 3];
+        if shape.ndim() <= dims.len() && shape.iter().all(|d| u32::try_from(*d).is_ok()) {
+            for (packed, d) in dims.iter_mut().zip(shape.iter()) {
+                *packed = *d as u32; // fits, by the test above
+            }
+            return PackedShape::Short { ndim: shape.ndim() as u8, dims };
+        }
+        PackedShape::Long(Box::new(shape.clone()))
+    }
+
+    fn to_shape(&self) -> Shape {
+        match self {
+            PackedShape::Short { ndim, dims } => {
+                let dims: SmallVec<[usize; 3]> = dims[..*ndim as usize].iter().map(|d| *d as usize).collect();
+                Shape::new(&dims).expect("at most three dimensions")
+            }
+            PackedShape::Long(shape) => (**shape).clone(),
+        }
+    }
+
+    fn is(&self, shape: &[usize]) -> bool {
+        match self {
+            PackedShape::Short { ndim, dims } => {
+                shape.len() == *ndim as usize && shape.iter().zip(dims).all(|(a, b)| *a == *b as usize)
+            }
+            PackedShape::Long(own) => own[..] == *shape,
+        }
+    }
+
+    fn memory(&self) -> usize {
+        match self {
+            PackedShape::Short { .. } => 0,
+            PackedShape::Long(shape) => {
+                let spilled = if shape.ndim() > 4 { memory::size_class(shape.ndim() * 8) } else { 0 };
+                memory::size_class(std::mem::size_of::<Shape>()) + spilled
+            }
+        }
+    }
+}
+
+impl Chunks {
+    fn new(grid: &Grid, policy: Policy, fill: [u8; 16]) -> Chunks {
+        Chunks { chunk_shape: grid.chunk_shape().clone(), policy, fill, map: BTreeMap::new(), stored_bytes: 0, memory: 0 }
+    }
+
+    fn is_fill(&self, chunk: &Chunk) -> bool {
+        chunk.encoding() == Encoding::Fill && self.fill.starts_with(chunk.stored_bytes())
+    }
+
+    /// Takes chunks in ascending order of their numbers; those that equal the fill value are not kept.
+    fn set_all(&mut self, chunks: Vec<(u64, Chunk)>) {
+        self.map = chunks.into_iter().filter(|(_, c)| !self.is_fill(c)).collect();
+        self.stored_bytes = self.map.values().map(|c| c.stored_bytes().len()).sum();
+        self.memory = self.map.values().map(|c| c.memory() + MAP_ENTRY).sum();
+    }
+
+    fn insert(&mut self, number: u64, chunk: Chunk) {
+        let (bytes, cost) = (chunk.stored_bytes().len(), chunk.memory() + MAP_ENTRY);
+        let old = if self.is_fill(&chunk) { self.map.remove(&number) } else { self.map.insert(number, chunk) };
+        let kept = self.map.contains_key(&number);
+        self.stored_bytes += if kept { bytes } else { 0 };
+        self.memory += if kept { cost } else { 0 };
+        if let Some(old) = old {
+            self.stored_bytes -= old.stored_bytes().len();
+            self.memory -= old.memory() + MAP_ENTRY;
+        }
+    }
+
+    /// The chunk shape.
+    pub fn chunk_shape(&self) -> &Shape {
+        &self.chunk_shape
+    }
+
+    /// What `CODEC` asked for.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// The element that absent chunks hold; the first `itemsize` bytes count.
+    pub fn fill(&self) -> &[u8; 16] {
+        &self.fill
+    }
+
+    /// The chunks that are stored, in order.
+    pub fn stored(&self) -> impl ExactSizeIterator<Item = (u64, &Chunk)> + DoubleEndedIterator {
+        self.map.iter().map(|(n, c)| (*n, c))
+    }
+}
+
+impl Array {
+    /// Stores elements as `options` say.
+    ///
+    /// # Errors
+    /// `SHAPE` or `LIMIT` for a chunk shape that does not fit; `OOM`; whatever the source answers.
+    pub fn from_source(dtype: Dtype, shape: &Shape, source: &mut dyn Source, options: &StoreOptions) -> Result<Array> {
+        let (_, nbytes) = shape.size_and_bytes(dtype)?;
+        if options.keeps_plain(nbytes) {
+            return Ok(Array::plain(dtype, shape, memory::buffer_from(source.next(nbytes)?)?));
+        }
+        let grid = options.grid(dtype, shape)?;
+        let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
+        let itemsize = dtype.itemsize();
+        let chooser = Chooser::new(options.policy, itemsize, nbytes, |start, len| source.peek(start, len));
+        let mut list = Vec::with_capacity(grid.len().min(1 << 20) as usize);
+        if grid.is_contiguous() {
+            for place in grid.chunks() {
+                let elements = source.next(place.size() * itemsize)?;
+                list.push((place.number, Chunk::encode(elements, &chooser)?));
+            }
+        } else {
+            let steps = c_steps(shape);
+            let whole = source.next(nbytes)?;
+            let mut block = Vec::new();
+            for place in grid.chunks() {
+                block.resize(place.size() * itemsize, 0);
+                let start = place.offset.iter().zip(&steps).map(|(o, s)| o * *s as usize).sum();
+                copy_region(whole, start, &steps, &mut block, 0, &c_steps(&place.shape), &place.shape, itemsize);
+                list.push((place.number, Chunk::encode(&block, &chooser)?));
+            }
+        }
+        chunks.set_all(list);
+        Ok(Array::rich(dtype, shape, Storage::Chunked(chunks), Attributes::default()))
+    }
+
+    /// An array that holds one value everywhere; large ones store no elements.
+    ///
+    /// # Errors
+    /// `SHAPE` or `LIMIT` for a chunk shape that does not fit; `OOM`.
+    pub fn filled(shape: &Shape, fill: Scalar, options: &StoreOptions) -> Result<Array> {
+        let dtype = fill.dtype();
+        let (_, nbytes) = shape.size_and_bytes(dtype)?;
+        let element = fill.to_le_bytes();
+        if options.keeps_plain(nbytes) {
+            let mut buffer = memory::buffer_zeroed(nbytes)?;
+            chunk::fill_with(&element[..dtype.itemsize()], memory::bytes_mut(&mut buffer, nbytes));
+            return Ok(Array::plain(dtype, shape, buffer));
+        }
+        let grid = options.grid(dtype, shape)?;
+        let chunks = Chunks::new(&grid, options.policy, element);
+        Ok(Array::rich(dtype, shape, Storage::Chunked(chunks), Attributes::default()))
+    }
+
+    /// An array over one plain buffer of exactly its bytes.
+    pub(crate) fn plain(dtype: Dtype, shape: &Shape, buffer: Buffer) -> Array {
+        Array { shape: PackedShape::new(shape), dtype, body: Body::Plain(buffer) }
+    }
+
+    fn rich(dtype: Dtype, shape: &Shape, storage: Storage, attributes: Attributes) -> Array {
+        let rich = Rich { storage, attributes, digest: OnceLock::new(), parts_missing: 0 };
+        Array { shape: PackedShape::new(shape), dtype, body: Body::Rich(Box::new(rich)) }
+    }
+
+    /// An array whose chunks are still to come, as a file's header describes it.
+    ///
+    /// # Errors
+    /// `SHAPE` or `LIMIT` for a chunk shape that does not fit.
+    pub(crate) fn awaiting_chunks(
+        dtype: Dtype,
+        shape: &Shape,
+        chunk_shape: &Shape,
+        policy: Policy,
+        fill: [u8; 16],
+        parts_missing: u32,
+    ) -> Result<Array> {
+        shape.size_and_bytes(dtype)?;
+        let grid = Grid::new(shape, chunk_shape, dtype)?;
+        let chunks = Chunks::new(&grid, policy, fill);
+        let mut array = Array::rich(dtype, shape, Storage::Chunked(chunks), Attributes::default());
+        if let Body::Rich(rich) = &mut array.body {
+            rich.parts_missing = parts_missing;
+        }
+        Ok(array)
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> Shape {
+        self.shape.to_shape()
+    }
+
+    /// How many elements.
+    pub fn size(&self) -> usize {
+        self.shape().checked_size().expect("checked when the array was made")
+    }
+
+    /// How many bytes its elements take, uncompressed.
+    pub fn nbytes(&self) -> usize {
+        self.size() * self.dtype.itemsize()
+    }
+
+    /// The elements, where they are one plain buffer.
+    pub fn plain_bytes(&self) -> Option<&[u8]> {
+        self.plain_buffer().map(|b| memory::bytes(b, self.nbytes()))
+    }
+
+    fn plain_buffer(&self) -> Option<&Buffer> {
+        match &self.body {
+            Body::Plain(buffer) => Some(buffer),
+            Body::Rich(rich) => match &rich.storage {
+                Storage::Plain(buffer) => Some(buffer),
+                Storage::Chunked(_) => None,
+            },
+        }
+    }
+
+    /// The chunks, where there are any.
+    pub fn chunks(&self) -> Option<&Chunks> {
+        match &self.body {
+            Body::Rich(rich) => match &rich.storage {
+                Storage::Chunked(chunks) => Some(chunks),
+                Storage::Plain(_) => None,
+            },
+            Body::Plain(_) => None,
+        }
+    }
+
+    fn chunks_mut(&mut self) -> Option<&mut Chunks> {
+        match &mut self.body {
+            Body::Rich(rich) => match &mut rich.storage {
+                Storage::Chunked(chunks) => Some(chunks),
+                Storage::Plain(_) => None,
+            },
+            Body::Plain(_) => None,
+        }
+    }
+
+    fn grid_of(&self, chunks: &Chunks) -> Grid {
+        Grid::new(&self.shape(), &chunks.chunk_shape, self.dtype).expect("checked when the array was made")
+    }
+
+    /// The grid, where the array is chunked.
+    pub fn grid(&self) -> Option<Grid> {
+        self.chunks().map(|c| self.grid_of(c))
+    }
+
+    /// Bytes of elements as stored, encoded or not.
+    pub fn stored_bytes(&self) -> usize {
+        self.chunks().map_or_else(|| self.nbytes(), |c| c.stored_bytes)
+    }
+
+    /// What the array takes in memory, allocator's rounding included; the same cost however large it is.
+    pub fn memory(&self) -> usize {
+        let rich = match &self.body {
+            Body::Plain(_) => 0,
+            Body::Rich(rich) => memory::size_class(std::mem::size_of::<Rich>()) + rich.attributes.memory(),
+        };
+        let elements = match self.chunks() {
+            Some(chunks) => chunks.memory,
+            None => self.plain_buffer().map_or(0, |b| memory::size_class(b.len() * 8)),
+        };
+        memory::size_class(std::mem::size_of::<Array>() + 8) + self.shape.memory() + rich + elements
+    }
+
+    /// How many separate allocations hold the elements: what freeing the array costs.
+    pub fn allocations(&self) -> usize {
+        self.chunks().map_or(1, |c| c.map.len().max(1))
+    }
+
+    /// The attributes: names and JSON texts.
+    pub fn attributes(&self) -> &Attributes {
+        match &self.body {
+            Body::Plain(_) => Attributes::none(),
+            Body::Rich(rich) => &rich.attributes,
+        }
+    }
+
+    /// The attributes, for changing.
+    pub fn attributes_mut(&mut self) -> &mut Attributes {
+        if let Body::Plain(buffer) = &mut self.body {
+            let storage = Storage::Plain(std::mem::take(buffer));
+            let rich = Rich { storage, attributes: Attributes::default(), digest: OnceLock::new(), parts_missing: 0 };
+            self.body = Body::Rich(Box::new(rich));
+        }
+        match &mut self.body {
+            Body::Rich(rich) => &mut rich.attributes,
+            Body::Plain(_) => unreachable!("made rich above"),
+        }
+    }
+
+    /// How many parts of an append-only file are still to come; 0 for every array that may be read.
+    pub fn parts_missing(&self) -> u32 {
+        match &self.body {
+            Body::Plain(_) => 0,
+            Body::Rich(rich) => rich.parts_missing,
+        }
+    }
+
+    /// Takes the next part's chunks. The part counter goes down by one.
+    pub(crate) fn add_part(&mut self, chunks: Vec<(u64, Chunk)>) {
+        if let Body::Rich(rich) = &mut self.body {
+            rich.parts_missing = rich.parts_missing.saturating_sub(1);
+        }
+        if let Some(own) = self.chunks_mut() {
+            if own.map.is_empty() {
+                own.set_all(chunks); // in order, so the map is built full
+            } else {
+                for (number, chunk) in chunks {
+                    own.insert(number, chunk);
+                }
+            }
+        }
+    }
+
+    /// Writes new elements over the old ones without any new memory; false, and nothing changed, where that cannot be.
+    ///
+    /// It can be where dtype and shape are the same and the elements are plain, or all chunks are raw, shared by nobody,
+    /// and will stay raw. Attributes go, as they do when a value is set anew.
+    pub fn overwrite(&mut self, dtype: Dtype, shape: &Shape, source: &mut dyn Source, options: &StoreOptions) -> bool {
+        if self.dtype != dtype || !self.shape.is(shape) || options.chunk_shape.is_some() {
+            return false;
+        }
+        let nbytes = self.nbytes();
+        let plain = options.keeps_plain(nbytes);
+        match &mut self.body {
+            Body::Plain(buffer) if plain => match source.next(nbytes) {
+                Ok(elements) => {
+                    memory::bytes_mut(buffer, nbytes).copy_from_slice(elements);
+                    true
+                }
+                Err(_) => false,
+            },
+            Body::Rich(rich) if !plain => {
+                let Storage::Chunked(chunks) = &mut rich.storage else { return false };
+                if !source.is_infallible()
+                    || chunks.policy != options.policy
+                    || chunks.chunk_shape != auto_chunk_shape(shape, dtype, options.chunk_bytes)
+                {
+                    return false;
+                }
+                let grid = Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made");
+                let reusable = chunks.map.len() as u64 == grid.len()
+                    && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some())
+                    && Chooser::new(options.policy, dtype.itemsize(), nbytes, |s, n| source.peek(s, n)).keeps_raw();
+                if !reusable {
+                    return false;
+                }
+                rich.attributes = Attributes::default();
+                rich.digest = OnceLock::new();
+                for (place, chunk) in grid.chunks().zip(chunks.map.values_mut()) {
+                    let elements = source.next(place.size() * dtype.itemsize()).expect("the source cannot fail");
+                    let written = chunk.overwrite(elements);
+                    debug_assert!(written, "raw and unshared, by the test above");
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Calls `f` with each chunk's place and elements, in order; a plain array is one block.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
+    pub fn blocks(&self, mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let Some(chunks) = self.chunks() else {
+            let shape = self.shape();
+            let whole = ChunkBox {
+                number: 0,
+                offset: SmallVec::from_elem(0, shape.ndim()),
+                shape: SmallVec::from_slice(&shape),
+            };
+            let bytes = self.plain_bytes().unwrap_or_default();
+            return if bytes.is_empty() { Ok(()) } else { f(&whole, Block::Elements(bytes)) };
+        };
+        let grid = self.grid_of(chunks);
+        for place in grid.chunks() {
+            match chunks.map.get(&place.number) {
+                None => f(&place, Block::Fill(&chunks.fill[..itemsize]))?,
+                Some(c) if c.encoding() == Encoding::Fill => f(&place, Block::Fill(c.stored_bytes()))?,
+                Some(c) => {
+                    let nbytes = place.size() * itemsize;
+                    c.with_elements(place.number, nbytes, itemsize, |e| f(&place, Block::Elements(e)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the elements from `start`, `len` of them, in C order, to `out`, which must have the room.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode.
+    pub fn read_run(&self, start: usize, len: usize, out: &mut Vec<u8>) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        if let Some(bytes) = self.plain_bytes() {
+            out.extend_from_slice(&bytes[start * itemsize..(start + len) * itemsize]);
+            return Ok(());
+        }
+        self.visit_run(start, len, |bytes| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    /// Calls `f` with the elements from `start`, `len` of them, in C order, piece by piece. Raw chunks are not copied.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
+    pub fn visit_run(&self, start: usize, len: usize, mut f: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        if len == 0 {
+            return Ok(());
+        }
+        let Some(chunks) = self.chunks() else {
+            let bytes = self.plain_bytes().unwrap_or_default();
+            return f(&bytes[start * itemsize..(start + len) * itemsize]);
+        };
+        let grid = self.grid_of(chunks);
+        if !grid.is_contiguous() {
+            return self.visit_bands(&grid, chunks, start, len, f);
+        }
+        let end = start + len;
+        let (mut place, mut first) = grid.chunk_of_run(start);
+        loop {
+            let size = place.size();
+            let part = start.max(first) - first..end.min(first + size) - first;
+            let bytes = part.start * itemsize..part.end * itemsize;
+            match chunks.map.get(&place.number) {
+                Some(c) => c.with_elements(place.number, size * itemsize, itemsize, |e| f(&e[bytes]))?,
+                None => with_fill(&chunks.fill[..itemsize], bytes.len(), &mut f)?,
+            }
+            first += size;
+            if first >= end {
+                return Ok(());
+            }
+            place = grid.chunk(place.number + 1);
+        }
+    }
+
+    /// [`Array::visit_run`] for chunks that are no runs: one band of the outermost axis at a time.
+    fn visit_bands(
+        &self,
+        grid: &Grid,
+        chunks: &Chunks,
+        start: usize,
+        len: usize,
+        mut f: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let shape = self.shape();
+        let row: usize = shape[1..].iter().product();
+        let end = start + len;
+        let mut band = Vec::new();
+        let mut at = start;
+        while at < end {
+            let first_row = at / row;
+            // To the end of this row of chunks, or of the run.
+            let height = grid.chunk_shape()[0];
+            let last_row = ((first_row / height + 1) * height).min(end.div_ceil(row));
+            let mut basic = Basic::whole(&shape);
+            basic.axes[0].start = first_row;
+            basic.axes[0].len = last_row - first_row;
+            band.clear();
+            band.try_reserve_exact((last_row - first_row) * row * itemsize)
+                .map_err(|_| Error::OutOfMemory { bytes: (last_row - first_row) * row * itemsize })?;
+            band.resize((last_row - first_row) * row * itemsize, 0);
+            self.read_parts(grid, chunks, &basic, &mut band)?;
+            let stop = end.min(last_row * row);
+            f(&band[(at - first_row * row) * itemsize..(stop - first_row * row) * itemsize])?;
+            at = stop;
+        }
+        Ok(())
+    }
+
+    /// Appends the selected elements to `out`, in C order of the selection; only chunks that it touches are read.
+    ///
+    /// The selection was resolved against this array's shape.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; `OOM`.
+    pub fn read(&self, selection: &Basic, out: &mut Vec<u8>) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let shape = self.shape();
+        let size: usize = selection.axes.iter().map(|a| a.len).product();
+        out.try_reserve(size * itemsize).map_err(|_| Error::OutOfMemory { bytes: size * itemsize })?;
+        if let Some((start, len)) = selection.is_contiguous_run(&shape) {
+            return self.read_run(start, len, out);
+        }
+        let base = out.len();
+        out.resize(base + size * itemsize, 0);
+        let target = &mut out[base..];
+        if let Some(chunks) = self.chunks() {
+            return self.read_parts(&self.grid_of(chunks), chunks, selection, target);
+        }
+        let steps = c_steps(&shape);
+        let start = selection.axes.iter().zip(&steps).map(|(a, s)| a.start * *s as usize).sum();
+        let strides: SmallVec<[isize; 4]> = selection.axes.iter().zip(&steps).map(|(a, s)| a.step * s).collect();
+        let counts: SmallVec<[usize; 4]> = selection.axes.iter().map(|a| a.len).collect();
+        let bytes = self.plain_bytes().unwrap_or_default();
+        copy_region(bytes, start, &strides, target, 0, &c_steps(&counts), &counts, itemsize);
+        Ok(())
+    }
+
+    fn read_parts(&self, grid: &Grid, chunks: &Chunks, selection: &Basic, out: &mut [u8]) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let counts: SmallVec<[usize; 4]> = selection.axes.iter().map(|a| a.len).collect();
+        let out_steps = c_steps(&counts);
+        grid.parts(&selection.axes, |part| {
+            let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
+                copy_region(elements, start, strides, out, part.out_start, &out_steps, &part.counts, itemsize);
+            };
+            let number = part.chunk.number;
+            match chunks.map.get(&number) {
+                Some(c) if c.encoding() != Encoding::Fill => {
+                    c.with_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
+                        copy(e, &part.chunk_strides, part.chunk_start);
+                        Ok(())
+                    })
+                }
+                constant => {
+                    let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
+                    let still: SmallVec<[isize; 4]> = SmallVec::from_elem(0, part.counts.len());
+                    copy(element, &still, 0);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// The element at `flat`, in C order; `flat` is below the size.
+    ///
+    /// # Errors
+    /// `CORRUPT` where its chunk does not decode.
+    pub fn element(&self, flat: usize) -> Result<Scalar> {
+        let mut element = None;
+        self.visit_run(flat, 1, |bytes| {
+            element = Some(Scalar::from_le_bytes(self.dtype, bytes));
+            Ok(())
+        })?;
+        Ok(element.expect("a run of one element is visited once"))
+    }
+
+    /// XXH3-64 over dtype, shape and little-endian elements: the same whatever the codec or the chunks.
+    ///
+    /// The bytes hashed: the dtype's name, a zero byte, the rank as one byte, each length as eight, then the elements in
+    /// C order. Large arrays remember it until the next write.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode.
+    pub fn digest(&self) -> Result<u64> {
+        if let Body::Rich(rich) = &self.body {
+            if let Some(digest) = rich.digest.get() {
+                return Ok(*digest);
+            }
+        }
+        let mut hash = Xxh3::new();
+        let shape = self.shape();
+        hash.update(self.dtype.name().as_bytes());
+        hash.update(&[0, shape.ndim() as u8]); // at most 64
+        for d in shape.iter() {
+            hash.update(&(*d as u64).to_le_bytes());
+        }
+        self.visit_run(0, self.size(), |bytes| {
+            hash.update(bytes);
+            Ok(())
+        })?;
+        let digest = hash.digest();
+        if let Body::Rich(rich) = &self.body {
+            let _ = rich.digest.set(digest); // another reader may have been first, with the same answer
+        }
+        Ok(digest)
+    }
+
+    /// Recomputes every stored chunk's checksum, and decodes what is encoded.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming the first chunk that does not hold.
+    pub fn verify(&self) -> Result<()> {
+        let Some(chunks) = self.chunks() else { return Ok(()) };
+        let grid = self.grid_of(chunks);
+        let itemsize = self.dtype.itemsize();
+        for (number, chunk) in &chunks.map {
+            chunk.verify(*number)?;
+            chunk.with_elements(*number, grid.chunk(*number).size() * itemsize, itemsize, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// The encodings in use, each once, in a fixed order; `fill` where chunks are absent.
+    pub fn encodings(&self) -> SmallVec<[Encoding; 4]> {
+        let Some(chunks) = self.chunks() else { return SmallVec::from_slice(&[Encoding::Raw]) };
+        let mut used: SmallVec<[Encoding; 4]> = SmallVec::new();
+        let absent = self.grid_of(chunks).len() > chunks.map.len() as u64;
+        for encoding in Encoding::ALL {
+            let implied = *encoding == Encoding::Fill && absent;
+            if implied || chunks.map.values().any(|c| c.encoding() == *encoding) {
+                used.push(*encoding);
+            }
+        }
+        used
+    }
+
+    /// Calls `f` with every buffer that nobody shares, for a defragmenter to move.
+    pub fn buffers_mut(&mut self, f: &mut dyn FnMut(&mut Buffer)) {
+        match &mut self.body {
+            Body::Plain(buffer) => f(buffer),
+            Body::Rich(rich) => match &mut rich.storage {
+                Storage::Plain(buffer) => f(buffer),
+                Storage::Chunked(chunks) => chunks.map.values_mut().filter_map(Chunk::buffer_mut).for_each(f),
+            },
+        }
+    }
+}
+
+impl StoreOptions {
+    fn keeps_plain(&self, nbytes: usize) -> bool {
+        nbytes <= self.inline_bytes && self.chunk_shape.is_none() && !self.codec_given
+    }
+
+    fn grid(&self, dtype: Dtype, shape: &Shape) -> Result<Grid> {
+        match &self.chunk_shape {
+            Some(chunk) => Grid::new(shape, chunk, dtype),
+            None => Grid::new(shape, &auto_chunk_shape(shape, dtype, self.chunk_bytes), dtype),
+        }
+    }
+}
+
+/// Calls `f` with `len` bytes of repeated `element`, in pieces of at most 64 KiB.
+fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    const PIECE: usize = 64 << 10;
+    let mut piece = vec![0; len.min(PIECE)];
+    chunk::fill_with(element, &mut piece);
+    let mut left = len;
+    while left > 0 {
+        let n = left.min(PIECE);
+        f(&piece[..n])?;
+        left -= n;
+    }
+    Ok(())
+}
+
+/// A plain array of more than one field would cost every small key: 40 bytes, and 8 for the reference count.
+const _: () = assert!(std::mem::size_of::<Array>() == 40);

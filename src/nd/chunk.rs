@@ -1,0 +1,199 @@
+//! One chunk: its stored bytes, how they are encoded, and their checksum. Immutable once made, and shared by snapshots.
+
+use std::cell::RefCell;
+
+use triomphe::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::codec::{Chooser, Encoding};
+use super::error::{Error, Result};
+use super::memory::{self, Buffer};
+
+/// A stored chunk. Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub struct Chunk(Arc<Stored>);
+
+#[derive(Debug)]
+struct Stored {
+    bytes: Buffer,
+    len: u32,
+    encoding: Encoding,
+    checksum: u64,
+}
+
+/// A chunk holds at most this many bytes of elements, whatever was asked for.
+pub const MAX_CHUNK_BYTES: usize = 16 << 20;
+
+thread_local! {
+    /// Where the chunk at hand is decoded to; grows to the largest chunk seen, at most [`MAX_CHUNK_BYTES`].
+    static DECODED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    /// Where a chunk is encoded to before it is known how long it becomes.
+    static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Chunk {
+    /// Encodes elements as `chooser` decides; one copy of the bytes when they stay raw.
+    ///
+    /// # Errors
+    /// `OOM` where the allocator says no.
+    pub fn encode(elements: &[u8], chooser: &Chooser) -> Result<Chunk> {
+        ENCODED.with_borrow_mut(|out| match chooser.encode(elements, out) {
+            Encoding::Raw => Chunk::stored(Encoding::Raw, elements),
+            encoding => Chunk::stored(encoding, out),
+        })
+    }
+
+    /// Copies bytes that are encoded already.
+    fn stored(encoding: Encoding, source: &[u8]) -> Result<Chunk> {
+        let bytes = memory::buffer_from(source)?;
+        let len = u32::try_from(source.len()).map_err(|_| Error::OutOfMemory { bytes: source.len() })?;
+        // Of the copy, not of the source: the copy is in the cache, and a fault while copying would be found.
+        let checksum = xxh3_64(memory::bytes(&bytes, source.len()));
+        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum })))
+    }
+
+    /// A chunk read from outside: the bytes must have the checksum, and a length that the encoding allows.
+    ///
+    /// `number` names the chunk in errors; `nbytes` is what its elements take, `itemsize` what one takes.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming the chunk; `OOM`.
+    pub fn from_stored(
+        number: u64,
+        encoding: Encoding,
+        source: &[u8],
+        checksum: u64,
+        nbytes: usize,
+        itemsize: usize,
+    ) -> Result<Chunk> {
+        let corrupt = |what: String| Error::corrupt("chunk", number as usize, what);
+        let allowed = match encoding {
+            Encoding::Raw => source.len() == nbytes,
+            Encoding::Fill => source.len() == itemsize,
+            Encoding::Lz4 => source.len() < nbytes.max(2),
+        };
+        if !allowed {
+            return Err(corrupt(format!(
+                "{} stored bytes cannot be {} for {nbytes} bytes of elements",
+                source.len(),
+                encoding.name()
+            )));
+        }
+        let chunk = Chunk::stored(encoding, source)?;
+        if chunk.0.checksum != checksum {
+            return Err(corrupt(format!("checksum is {:016x}, {checksum:016x} was stored", chunk.0.checksum)));
+        }
+        Ok(chunk)
+    }
+
+    /// Calls `f` with the chunk's elements, `nbytes` of them, aligned to eight: the stored bytes where they are raw,
+    /// else decoded into a buffer that the thread reuses.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming chunk `number` where the bytes do not decode; whatever `f` answers.
+    pub fn with_elements<R>(
+        &self,
+        number: u64,
+        nbytes: usize,
+        itemsize: usize,
+        f: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        if self.0.encoding == Encoding::Raw {
+            return f(self.stored_bytes());
+        }
+        // Taken out rather than borrowed, so that `f` may read another chunk.
+        let mut words = DECODED.take();
+        words.resize(memory::words_for(nbytes).max(words.len()), 0);
+        let elements = memory::bytes_mut(&mut words, nbytes);
+        let outcome = self.decode_into(number, itemsize, elements).and_then(|()| f(elements));
+        DECODED.set(words);
+        outcome
+    }
+
+    /// Decodes all elements into `out`.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming chunk `number`.
+    pub fn decode_into(&self, number: u64, itemsize: usize, out: &mut [u8]) -> Result<()> {
+        let source = self.stored_bytes();
+        match self.0.encoding {
+            Encoding::Raw if source.len() == out.len() => out.copy_from_slice(source),
+            Encoding::Fill => fill_with(&source[..itemsize.min(source.len())], out),
+            encoding => encoding
+                .codec()
+                .ok_or("the stored length is not the length of its elements")
+                .and_then(|codec| codec.decode(source, itemsize, out))
+                .map_err(|what| Error::corrupt("chunk", number as usize, what))?,
+        }
+        Ok(())
+    }
+
+    /// How the bytes are kept.
+    pub fn encoding(&self) -> Encoding {
+        self.0.encoding
+    }
+
+    /// The bytes as kept.
+    pub fn stored_bytes(&self) -> &[u8] {
+        memory::bytes(&self.0.bytes, self.0.len as usize)
+    }
+
+    /// XXH3-64 of the bytes as kept, made when the chunk was.
+    pub fn checksum(&self) -> u64 {
+        self.0.checksum
+    }
+
+    /// Recomputes the checksum.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming chunk `number`.
+    pub fn verify(&self, number: u64) -> Result<()> {
+        let now = xxh3_64(self.stored_bytes());
+        if now == self.0.checksum {
+            return Ok(());
+        }
+        let what = format!("checksum is {now:016x}, {:016x} was stored", self.0.checksum);
+        Err(Error::corrupt("chunk", number as usize, what))
+    }
+
+    /// Writes new raw elements over a raw chunk of the same length that nobody shares; false where that is not so.
+    ///
+    /// Saves the allocator a round trip, and the server the page faults of fresh memory.
+    pub fn overwrite(&mut self, elements: &[u8]) -> bool {
+        match Arc::get_mut(&mut self.0) {
+            Some(stored) if stored.encoding == Encoding::Raw && stored.len as usize == elements.len() => {
+                let bytes = memory::bytes_mut(&mut stored.bytes, elements.len());
+                bytes.copy_from_slice(elements);
+                stored.checksum = xxh3_64(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What the chunk takes in memory.
+    pub fn memory(&self) -> usize {
+        memory::size_class(std::mem::size_of::<Stored>() + 8) + memory::size_class(self.0.bytes.len() * 8)
+    }
+
+    /// The buffer, for a defragmenter to move; `None` while a snapshot shares it.
+    pub fn buffer_mut(&mut self) -> Option<&mut Buffer> {
+        Arc::get_mut(&mut self.0).map(|s| &mut s.bytes)
+    }
+}
+
+/// Repeats one element over all of `out`.
+pub fn fill_with(element: &[u8], out: &mut [u8]) {
+    if element.iter().all(|b| *b == element[0]) {
+        return out.fill(element[0]);
+    }
+    let n = element.len().min(out.len());
+    out[..n].copy_from_slice(&element[..n]);
+    let mut done = n;
+    while done < out.len() && done > 0 {
+        let (written, rest) = out.split_at_mut(done);
+        let more = done.min(rest.len());
+        rest[..more].copy_from_slice(&written[..more]);
+        done += more;
+    }
+}

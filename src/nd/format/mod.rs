@@ -1,0 +1,3 @@
+//! Formats: bytes in, bytes out.
+
+pub mod rdb;

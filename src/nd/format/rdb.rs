@@ -1,0 +1,426 @@
+//! The stored form, `encver` 1: one header string, then the chunks in strings of about 1 MiB, as they are kept.
+//!
+//! One encoder and one decoder serve RDB files, `DUMP`/`RESTORE` and the append-only file. docs/FORMAT.md draws every byte;
+//! in short, all numbers little-endian:
+//!
+//! ```text
+//! header   kind u8 (0 plain, 1 chunked) · dtype u8 · ndim u8 · flags u8 (0) · ndim × length u64
+//!          chunked: ndim × chunk length u64 · policy u8 · fill (itemsize bytes) · stored chunks u64 · parts u32
+//!          attributes u32 · each: name length u32, name, text length u32, text
+//!          plain: the elements
+//!          XXH3-64 of all before it u64
+//! part     chunks u32 · each: number u64, encoding u8, length u32, XXH3-64 of its bytes u64
+//!          XXH3-64 of all before it u64 · the chunks' bytes, one after the other
+//! ```
+//!
+//! The decoder trusts nothing. Every length is checked against the bytes that are there before memory is asked for, every
+//! byte is covered by a checksum, and chunk numbers must ascend.
+
+use byteorder::{ByteOrder, LittleEndian as LE};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::nd::array::{Array, Chunks};
+use crate::nd::attributes::{Attributes, MAX_ATTRIBUTE_BYTES};
+use crate::nd::chunk::Chunk;
+use crate::nd::codec::{Encoding, Policy};
+use crate::nd::dtype::Dtype;
+use crate::nd::error::{Error, Result};
+use crate::nd::memory;
+use crate::nd::shape::Shape;
+
+/// The version this module writes. Every earlier one is read for ever.
+pub const ENCVER: i32 = 1;
+
+/// A part is closed once it holds this many bytes of chunks.
+const PART_BYTES: usize = (1 << 20) - (64 << 10);
+
+const PLAIN: u8 = 0;
+const CHUNKED: u8 = 1;
+/// Number, encoding, length, checksum.
+const RECORD: usize = 8 + 1 + 4 + 8;
+const NAME: &str = "stored array";
+
+/// Which chunks go into each part, by their sizes; the same for every save of the same array.
+fn parts(chunks: &Chunks) -> Vec<Vec<(u64, &Chunk)>> {
+    let mut parts = Vec::new();
+    let mut part: Vec<(u64, &Chunk)> = Vec::new();
+    let mut bytes = 0;
+    for (number, chunk) in chunks.stored() {
+        part.push((number, chunk));
+        bytes += chunk.stored_bytes().len() + RECORD;
+        if bytes >= PART_BYTES {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+/// Hands the stored form to `put`, string by string: the header first, then the parts.
+///
+/// # Errors
+/// Whatever `put` answers, at once.
+pub fn save<E>(array: &Array, put: &mut dyn FnMut(&[u8]) -> std::result::Result<(), E>) -> std::result::Result<(), E> {
+    let parts = array.chunks().map(parts).unwrap_or_default();
+    let mut out = Vec::new();
+    write_header(array, parts.len(), &mut out);
+    put(&out)?;
+    for part in parts {
+        out.clear();
+        write_part(&part, &mut out);
+        put(&out)?;
+    }
+    Ok(())
+}
+
+fn write_header(array: &Array, parts: usize, out: &mut Vec<u8>) {
+    let shape = array.shape();
+    out.reserve(64 + 16 * shape.ndim() + array.attributes().bytes() + array.plain_bytes().map_or(0, <[u8]>::len));
+    let kind = if array.chunks().is_some() { CHUNKED } else { PLAIN };
+    out.extend_from_slice(&[kind, array.dtype() as u8, shape.ndim() as u8, 0]); // at most 64 dimensions
+    shape.iter().for_each(|d| put_u64(out, *d as u64));
+    if let Some(chunks) = array.chunks() {
+        chunks.chunk_shape().iter().for_each(|d| put_u64(out, *d as u64));
+        out.push(chunks.policy() as u8);
+        out.extend_from_slice(&chunks.fill()[..array.dtype().itemsize()]);
+        put_u64(out, chunks.stored().len() as u64);
+        put_u32(out, parts + array.parts_missing() as usize);
+    }
+    put_u32(out, array.attributes().len());
+    for (name, text) in array.attributes().iter() {
+        put_u32(out, name.len());
+        out.extend_from_slice(name);
+        put_u32(out, text.len());
+        out.extend_from_slice(text.as_bytes());
+    }
+    if let Some(bytes) = array.plain_bytes() {
+        out.extend_from_slice(bytes);
+    }
+    let sum = xxh3_64(out);
+    put_u64(out, sum);
+}
+
+fn write_part(part: &[(u64, &Chunk)], out: &mut Vec<u8>) {
+    put_u32(out, part.len());
+    for (number, chunk) in part {
+        put_u64(out, *number);
+        out.push(chunk.encoding() as u8);
+        put_u32(out, chunk.stored_bytes().len());
+        put_u64(out, chunk.checksum());
+    }
+    let sum = xxh3_64(out);
+    put_u64(out, sum);
+    part.iter().for_each(|(_, chunk)| out.extend_from_slice(chunk.stored_bytes()));
+}
+
+fn put_u64(out: &mut Vec<u8>, n: u64) {
+    out.extend_from_slice(&n.to_le_bytes());
+}
+
+/// Writes a length that is known to fit: ranks, parts, and attribute texts of at most 1 MiB.
+fn put_u32(out: &mut Vec<u8>, n: usize) {
+    out.extend_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+/// Reads numbers and slices off the front of a string, never past its end.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        let rest = &self.bytes[self.at..];
+        let part = rest.get(..n).ok_or_else(|| {
+            Error::corrupt(NAME, self.at, format!("{n} bytes are needed, {} are there", rest.len()))
+        })?;
+        self.at += n;
+        Ok(part)
+    }
+
+    fn u8(&mut self) -> Result<u8> {
+        self.take(1).map(|b| b[0])
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        self.take(4).map(LE::read_u32)
+    }
+
+    fn u64(&mut self) -> Result<u64> {
+        self.take(8).map(LE::read_u64)
+    }
+
+    fn length(&mut self) -> Result<usize> {
+        let at = self.at;
+        usize::try_from(self.u64()?).map_err(|_| Error::corrupt(NAME, at, "a length does not fit"))
+    }
+
+    fn shape(&mut self, ndim: usize) -> Result<Shape> {
+        let mut shape = Shape::scalar();
+        for _ in 0..ndim {
+            shape.push(self.length()?)?;
+        }
+        Ok(shape)
+    }
+
+    fn corrupt(&self, what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+        Error::corrupt(NAME, self.at, what)
+    }
+}
+
+/// Splits a string whose last eight bytes are the checksum of the others, and checks it.
+fn checked(string: &[u8]) -> Result<&[u8]> {
+    let (body, sum) = string
+        .split_last_chunk::<8>()
+        .ok_or_else(|| Error::corrupt(NAME, 0, format!("{} bytes cannot hold a checksum", string.len())))?;
+    if xxh3_64(body) != u64::from_le_bytes(*sum) {
+        return Err(Error::corrupt(NAME, body.len(), "the checksum does not hold"));
+    }
+    Ok(body)
+}
+
+/// Reads a header string. The array is whole when [`Array::parts_missing`] is 0; else [`read_part`] takes the parts.
+///
+/// # Errors
+/// `CORRUPT` where anything does not hold, `SHAPE`/`LIMIT` for shapes no array has, `OOM`.
+pub fn read_header(string: &[u8]) -> Result<Array> {
+    let mut r = Reader { bytes: checked(string)?, at: 0 };
+    let kind = r.u8()?;
+    let code = r.u8()?;
+    let dtype = Dtype::from_code(code).ok_or_else(|| r.corrupt(format!("dtype {code} is not known")))?;
+    let ndim = r.u8()? as usize;
+    let flags = r.u8()?;
+    if flags != 0 {
+        return Err(r.corrupt(format!("flags {flags:#x} are not known")));
+    }
+    let shape = r.shape(ndim)?;
+    let (_, nbytes) = shape.size_and_bytes(dtype)?;
+    match kind {
+        PLAIN => {
+            let attributes = read_attributes(&mut r)?;
+            let elements = r.take(nbytes)?;
+            check_bools(dtype, elements, &r)?;
+            let mut array = Array::plain(dtype, &shape, memory::buffer_from(elements)?);
+            finish(r, &mut array, attributes)?;
+            Ok(array)
+        }
+        CHUNKED => {
+            let chunk_shape = r.shape(ndim)?;
+            let code = r.u8()?;
+            let policy = Policy::from_code(code).ok_or_else(|| r.corrupt(format!("codec policy {code} is not known")))?;
+            let mut fill = [0; 16];
+            let element = r.take(dtype.itemsize())?;
+            check_bools(dtype, element, &r)?;
+            fill[..element.len()].copy_from_slice(element);
+            let stored = r.u64()?;
+            let parts = r.u32()?;
+            let attributes = read_attributes(&mut r)?;
+            let mut array = Array::awaiting_chunks(dtype, &shape, &chunk_shape, policy, fill, parts)?;
+            if stored > array.grid().map_or(0, |g| if g.is_empty() { 0 } else { g.len() }) || stored < u64::from(parts) {
+                return Err(r.corrupt(format!("{stored} chunks in {parts} parts do not fit the shape")));
+            }
+            finish(r, &mut array, attributes)?;
+            Ok(array)
+        }
+        kind => Err(r.corrupt(format!("kind {kind} is not known"))),
+    }
+}
+
+/// Refuses bytes other than 0 and 1 in an array of bool: kernels count on it.
+fn check_bools(dtype: Dtype, elements: &[u8], r: &Reader<'_>) -> Result<()> {
+    if dtype == Dtype::Bool && elements.iter().any(|b| *b > 1) {
+        return Err(r.corrupt("a bool is neither 0 nor 1"));
+    }
+    Ok(())
+}
+
+fn read_attributes(r: &mut Reader<'_>) -> Result<Attributes> {
+    let count = r.u32()? as usize;
+    let mut list = Vec::new();
+    let mut bytes = 0usize;
+    for _ in 0..count {
+        let length = r.u32()? as usize;
+        let name = r.take(length)?;
+        let length = r.u32()? as usize;
+        let text = r.take(length)?;
+        bytes += name.len() + text.len();
+        if bytes > MAX_ATTRIBUTE_BYTES {
+            return Err(r.corrupt(format!("attributes take more than {MAX_ATTRIBUTE_BYTES} bytes")));
+        }
+        list.push((name, Attributes::check(name, text)?));
+    }
+    let mut attributes = Attributes::default();
+    if attributes.set(list)? != count {
+        return Err(r.corrupt("an attribute is named twice"));
+    }
+    Ok(attributes)
+}
+
+fn finish(r: Reader<'_>, array: &mut Array, attributes: Attributes) -> Result<()> {
+    if r.at != r.bytes.len() {
+        return Err(r.corrupt(format!("{} bytes are left over", r.bytes.len() - r.at)));
+    }
+    if !attributes.is_empty() {
+        *array.attributes_mut() = attributes;
+    }
+    Ok(())
+}
+
+/// Reads the next part of an array that [`read_header`] began. The array is changed only where the whole part holds.
+///
+/// # Errors
+/// `CORRUPT` where anything does not hold; `OOM`.
+pub fn read_part(array: &mut Array, string: &[u8]) -> Result<()> {
+    let mut r = Reader { bytes: string, at: 0 };
+    if array.parts_missing() == 0 {
+        return Err(r.corrupt("a part more than the header says"));
+    }
+    let count = r.u32()? as usize;
+    let table_bytes = count.checked_mul(RECORD).ok_or_else(|| r.corrupt("too many chunks"))?;
+    let table = r.take(table_bytes)?;
+    let sum = xxh3_64(&string[..r.at]);
+    if r.u64()? != sum {
+        return Err(r.corrupt("the checksum of the chunk table does not hold"));
+    }
+    let itemsize = array.dtype().itemsize();
+    let is_bool = array.dtype() == Dtype::Bool;
+    let (Some(grid), Some(chunks)) = (array.grid(), array.chunks()) else {
+        return Err(r.corrupt("a part of an array without chunks"));
+    };
+    let mut least = chunks.stored().next_back().map_or(0, |(n, _)| n + 1);
+    let mut list = Vec::with_capacity(count); // no more than the table, which is there
+    for record in table.chunks_exact(RECORD) {
+        let (number, encoding) = (LE::read_u64(record), record[8]);
+        let (length, checksum) = (LE::read_u32(&record[9..]) as usize, LE::read_u64(&record[13..]));
+        if number < least || number >= grid.len() {
+            return Err(r.corrupt(format!("chunk {number} is out of order or outside the array")));
+        }
+        least = number + 1;
+        let encoding =
+            Encoding::from_code(encoding).ok_or_else(|| r.corrupt(format!("encoding {encoding} is not known")))?;
+        let bytes = r.take(length)?;
+        if is_bool && encoding != Encoding::Lz4 {
+            check_bools(Dtype::Bool, bytes, &r)?;
+        }
+        let nbytes = grid.chunk(number).size() * itemsize;
+        list.push((number, Chunk::from_stored(number, encoding, bytes, checksum, nbytes, itemsize)?));
+    }
+    if r.at != string.len() || list.is_empty() {
+        return Err(r.corrupt(format!("{} bytes are left over after {count} chunks", string.len() - r.at)));
+    }
+    array.add_part(list);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nd::array::StoreOptions;
+    use crate::nd::scalar::Scalar;
+    use crate::nd::source::SliceSource;
+
+    fn saved(array: &Array) -> Vec<Vec<u8>> {
+        let mut strings = Vec::new();
+        save::<()>(array, &mut |s| {
+            strings.push(s.to_vec());
+            Ok(())
+        })
+        .unwrap();
+        strings
+    }
+
+    fn loaded(strings: &[Vec<u8>]) -> Result<Array> {
+        let mut array = read_header(&strings[0])?;
+        for part in &strings[1..] {
+            read_part(&mut array, part)?;
+        }
+        match array.parts_missing() {
+            0 => Ok(array),
+            n => Err(Error::corrupt(NAME, 0, format!("{n} parts are missing"))),
+        }
+    }
+
+    fn samples() -> Vec<Array> {
+        let small = StoreOptions { chunk_bytes: 64, inline_bytes: 32, ..Default::default() };
+        let mut samples = Vec::new();
+        for dtype in [Dtype::UInt8, Dtype::Float32, Dtype::Complex128, Dtype::Bool] {
+            for shape in [&[][..], &[3], &[0, 4], &[11, 5], &[2, 3, 4]] {
+                let shape = Shape::new(shape).unwrap();
+                let (_, nbytes) = shape.size_and_bytes(dtype).unwrap();
+                let bytes: Vec<u8> =
+                    (0..nbytes).map(|i| if dtype == Dtype::Bool { (i % 2) as u8 } else { (i * i % 251) as u8 }).collect();
+                samples.push(Array::from_source(dtype, &shape, &mut SliceSource::new(&bytes), &small).unwrap());
+            }
+        }
+        let text = Attributes::check(b"unit", b"\"m\"").unwrap();
+        samples[3].attributes_mut().set(vec![(b"unit", text)]).unwrap();
+        let zeros = Scalar::zero(Dtype::Float64);
+        samples.push(Array::filled(&Shape::from([1_000_000, 1_000_000]), zeros, &StoreOptions::default()).unwrap());
+        samples
+    }
+
+    #[test]
+    fn every_array_comes_back_as_it_was_saved() {
+        for array in samples() {
+            let back = loaded(&saved(&array)).unwrap();
+            assert_eq!((back.dtype(), back.shape()), (array.dtype(), array.shape()));
+            assert_eq!(back.attributes(), array.attributes());
+            assert_eq!(back.stored_bytes(), array.stored_bytes());
+            assert_eq!(back.memory(), array.memory());
+            if array.size() < 1000 {
+                assert_eq!(back.digest(), array.digest());
+            }
+            assert_eq!(saved(&back), saved(&array));
+        }
+    }
+
+    #[test]
+    fn a_large_array_is_saved_in_parts_of_about_a_mebibyte() {
+        let bytes: Vec<u8> = (0..5 << 20).map(|i: u32| (i.wrapping_mul(2654435761) >> 24) as u8).collect();
+        let shape = Shape::from([5 << 20]);
+        let options = StoreOptions { policy: Policy::Raw, ..Default::default() };
+        let array = Array::from_source(Dtype::UInt8, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
+        let strings = saved(&array);
+        assert_eq!(strings.len(), 1 + 6);
+        assert!(strings.iter().all(|s| s.len() <= 1 << 20));
+        assert_eq!(loaded(&strings).unwrap().digest(), array.digest());
+    }
+
+    #[test]
+    fn every_truncation_and_every_flipped_bit_is_refused() {
+        for array in samples() {
+            let strings = saved(&array);
+            for s in 0..strings.len() {
+                for cut in 0..strings[s].len() {
+                    let mut damaged = strings.clone();
+                    damaged[s].truncate(cut);
+                    assert!(loaded(&damaged).is_err(), "string {s} cut at {cut}");
+                }
+                for bit in 0..strings[s].len() * 8 {
+                    let mut damaged = strings.clone();
+                    damaged[s][bit / 8] ^= 1 << (bit % 8);
+                    assert!(loaded(&damaged).is_err(), "string {s}, bit {bit}");
+                }
+            }
+            if strings.len() > 1 {
+                assert!(loaded(&strings[..strings.len() - 1]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn lies_under_a_right_checksum_are_refused() {
+        let array = &samples()[3];
+        for (at, value) in [(0, 7), (1, 15), (2, 65), (3, 1), (11, 0x7f), (11, 0xff)] {
+            let mut header = saved(array)[0].clone();
+            header[at] = value;
+            let body = header.len() - 8;
+            let sum = xxh3_64(&header[..body]);
+            header[body..].copy_from_slice(&sum.to_le_bytes());
+            assert!(read_header(&header).is_err(), "byte {at} = {value}");
+        }
+    }
+}

@@ -1,0 +1,507 @@
+//! The chunk grid: which chunks an array is cut into, which of them a selection touches, and where each part goes.
+//!
+//! Pure geometry over shapes; no bytes but in [`copy_region`]. Chunks are numbered in C order of the grid. Chunks at the
+//! far edges are cut off ("ragged"), as in Zarr and HDF5:
+//!
+//! ```text
+//! shape (5, 7), chunk shape (2, 3)      number   offset   shape
+//!   0 | 1 | 2                             0      (0, 0)   (2, 3)
+//!   3 | 4 | 5                             5      (2, 6)   (2, 1)
+//!   6 | 7 | 8                             8      (4, 6)   (1, 1)
+//! ```
+//!
+//! Without `CHUNK`, [`auto_chunk_shape`] keeps whole trailing axes together, so that every chunk is one run of C-order
+//! elements, and chunks in order are the array in order.
+
+use smallvec::SmallVec;
+
+use super::chunk::MAX_CHUNK_BYTES;
+use super::dtype::Dtype;
+use super::error::{Error, Result};
+use super::index::AxisRange;
+use super::shape::Shape;
+
+/// One number per axis.
+pub type PerAxis<T> = SmallVec<[T; 4]>;
+
+/// Chunks smaller than this cost more in bookkeeping than they hold; refused where there would be many.
+const SMALL_CHUNK: usize = 1024;
+
+/// How an array of one shape is cut into chunks of one shape.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    shape: Shape,
+    chunk: Shape,
+    counts: PerAxis<usize>,
+    contiguous: bool,
+}
+
+/// One chunk's place: its number, the position of its first element, and its lengths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkBox {
+    /// Number in C order of the grid.
+    pub number: u64,
+    /// Position of its first element along each axis.
+    pub offset: PerAxis<usize>,
+    /// Its lengths, cut off at the array's edges.
+    pub shape: PerAxis<usize>,
+}
+
+impl ChunkBox {
+    /// How many elements.
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Along one axis, the part of a selection that falls into one row of chunks.
+#[derive(Clone, Copy, Debug)]
+struct AxisPart {
+    /// The chunk's place along the axis.
+    chunk: usize,
+    /// The first selected position, counted from the chunk's start.
+    first: usize,
+    /// How many positions.
+    count: usize,
+    /// Where the first lands along the output's axis.
+    out: usize,
+}
+
+/// The part of a selection that falls into one chunk: strided in the chunk, strided in the output.
+#[derive(Debug)]
+pub struct Part {
+    /// The chunk.
+    pub chunk: ChunkBox,
+    /// Element of the chunk (C order) that comes first.
+    pub chunk_start: usize,
+    /// Steps within the chunk, in elements.
+    pub chunk_strides: PerAxis<isize>,
+    /// Element of the output (C order) where it goes.
+    pub out_start: usize,
+    /// How many elements along each axis.
+    pub counts: PerAxis<usize>,
+}
+
+impl Grid {
+    /// The grid of an array of `shape` cut into chunks of `chunk`; lengths of `chunk` beyond the axis are cut to it.
+    ///
+    /// # Errors
+    /// `SHAPE` where the ranks differ, a length is 0, or many tiny chunks would come out; `LIMIT` for chunks above 16
+    /// MiB or more chunks than can be numbered.
+    pub fn new(shape: &Shape, chunk: &Shape, dtype: Dtype) -> Result<Grid> {
+        let refuse = |why| Error::ChunkShape { chunk: chunk.clone(), shape: shape.clone(), why };
+        if chunk.ndim() != shape.ndim() {
+            return Err(refuse("it must have as many axes as the array"));
+        }
+        if chunk.contains(&0) {
+            return Err(refuse("every length must be at least 1"));
+        }
+        let mut cut = chunk.clone();
+        for (c, d) in cut.dims_mut().iter_mut().zip(shape.iter()) {
+            *c = (*c).min((*d).max(1));
+        }
+        let (_, chunk_bytes) = cut.size_and_bytes(dtype)?;
+        if chunk_bytes > MAX_CHUNK_BYTES {
+            return Err(Error::Limit {
+                what: "a chunk",
+                given: chunk_bytes as u128,
+                limit: MAX_CHUNK_BYTES as u128,
+                unit: "bytes",
+            });
+        }
+        let counts: PerAxis<usize> = shape.iter().zip(cut.iter()).map(|(d, c)| d.div_ceil(*c)).collect();
+        // At most the number of elements, which was checked to fit.
+        let total: u128 = counts.iter().map(|n| *n as u128).product();
+        if total > 64 && chunk_bytes < SMALL_CHUNK {
+            return Err(refuse("chunks of less than 1024 bytes cost more than they hold"));
+        }
+        // A chunk is one run where, outside some axis, it has length 1 and, inside that axis, it is whole.
+        let first_long = cut.iter().position(|c| *c != 1).unwrap_or(cut.ndim());
+        let contiguous = cut.iter().zip(shape.iter()).skip(first_long + 1).all(|(c, d)| c == d || *d == 0);
+        Ok(Grid { shape: shape.clone(), chunk: cut, counts, contiguous })
+    }
+
+    /// The lengths of a whole chunk.
+    pub fn chunk_shape(&self) -> &Shape {
+        &self.chunk
+    }
+
+    /// How many chunks the array is cut into, stored or not.
+    pub fn len(&self) -> u64 {
+        self.counts.iter().map(|n| *n as u64).product()
+    }
+
+    /// Whether there is no chunk at all: an axis is empty.
+    pub fn is_empty(&self) -> bool {
+        self.counts.contains(&0)
+    }
+
+    /// Whether every chunk is one run of C-order elements, so that chunks in order are the array in order.
+    pub fn is_contiguous(&self) -> bool {
+        self.contiguous
+    }
+
+    /// The place of chunk `number`, which must be below [`Grid::len`].
+    pub fn chunk(&self, number: u64) -> ChunkBox {
+        let mut rest = number;
+        let mut place: PerAxis<usize> = SmallVec::from_elem(0, self.counts.len());
+        for (p, n) in place.iter_mut().zip(&self.counts).rev() {
+            *p = (rest % *n as u64) as usize; // below a usize
+            rest /= *n as u64;
+        }
+        self.at(number, &place)
+    }
+
+    fn at(&self, number: u64, place: &[usize]) -> ChunkBox {
+        let offset: PerAxis<usize> = place.iter().zip(self.chunk.iter()).map(|(p, c)| p * c).collect();
+        let shape =
+            offset.iter().zip(self.chunk.iter()).zip(self.shape.iter()).map(|((o, c), d)| (*c).min(d - o)).collect();
+        ChunkBox { number, offset, shape }
+    }
+
+    /// All chunks, in order.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkBox> + '_ {
+        (0..if self.is_empty() { 0 } else { self.len() }).map(|n| self.chunk(n))
+    }
+
+    /// The chunk that holds the element at `flat` (C order) of a contiguous grid, and where in the array it starts.
+    pub fn chunk_of_run(&self, flat: usize) -> (ChunkBox, usize) {
+        let strides = self.shape.c_strides();
+        let mut rest = flat;
+        let place: PerAxis<usize> = strides
+            .iter()
+            .zip(self.chunk.iter())
+            .map(|(s, c)| {
+                let position = rest / s;
+                rest %= s;
+                position / c
+            })
+            .collect();
+        let number = place.iter().zip(&self.counts).fold(0u64, |n, (p, count)| n * *count as u64 + *p as u64);
+        let chunk = self.at(number, &place);
+        let start = chunk.offset.iter().zip(&strides).map(|(o, s)| o * s).sum();
+        (chunk, start)
+    }
+
+    /// Calls `f` with each chunk that the ranges touch, in order, and the part of it that they select.
+    ///
+    /// `axes` has one range per axis, all positions in bounds. The output is the ranges' product in C order.
+    ///
+    /// # Errors
+    /// Whatever `f` answers, at once.
+    pub fn parts(&self, axes: &[AxisRange], mut f: impl FnMut(&Part) -> Result<()>) -> Result<()> {
+        if axes.iter().any(|a| a.len == 0) {
+            return Ok(());
+        }
+        let per_axis: PerAxis<SmallVec<[AxisPart; 8]>> =
+            axes.iter().zip(self.chunk.iter()).map(|(range, c)| axis_parts(range, *c)).collect();
+        let mut out_strides: PerAxis<usize> = SmallVec::from_elem(1, axes.len());
+        for i in (1..axes.len()).rev() {
+            out_strides[i - 1] = out_strides[i] * axes[i].len;
+        }
+        let mut at: PerAxis<usize> = SmallVec::from_elem(0, axes.len());
+        loop {
+            let parts: PerAxis<AxisPart> = per_axis.iter().zip(&at).map(|(p, i)| p[*i]).collect();
+            let place: PerAxis<usize> = parts.iter().map(|p| p.chunk).collect();
+            let number = place.iter().zip(&self.counts).fold(0u64, |n, (p, count)| n * *count as u64 + *p as u64);
+            let chunk = self.at(number, &place);
+            let mut part = Part {
+                chunk_start: 0,
+                chunk_strides: SmallVec::new(),
+                out_start: parts.iter().zip(&out_strides).map(|(p, s)| p.out * s).sum(),
+                counts: parts.iter().map(|p| p.count).collect(),
+                chunk,
+            };
+            let mut stride = 1usize;
+            for i in (0..axes.len()).rev() {
+                part.chunk_start += parts[i].first * stride;
+                part.chunk_strides.push(axes[i].step.saturating_mul(stride as isize));
+                stride *= part.chunk.shape[i];
+            }
+            part.chunk_strides.reverse();
+            f(&part)?;
+            // The next combination, last axis fastest.
+            let Some(axis) = (0..at.len()).rev().find(|&i| at[i] + 1 < per_axis[i].len()) else {
+                return Ok(());
+            };
+            at[axis] += 1;
+            at[axis + 1..].fill(0);
+        }
+    }
+}
+
+/// Cuts one axis's range at chunk borders, in output order.
+fn axis_parts(range: &AxisRange, chunk: usize) -> SmallVec<[AxisPart; 8]> {
+    let mut parts = SmallVec::new();
+    let mut done = 0;
+    while done < range.len {
+        // In bounds by the resolver's promise, so neither product nor sum leaves the axis.
+        let position = range.start.wrapping_add_signed(range.step.wrapping_mul(done as isize));
+        let place = position / chunk;
+        let left = range.len - done;
+        let count = match range.step {
+            0 => left,
+            step if step > 0 => ((place + 1) * chunk - position).div_ceil(step as usize).min(left),
+            step => ((position - place * chunk) / step.unsigned_abs() + 1).min(left),
+        };
+        parts.push(AxisPart { chunk: place, first: position - place * chunk, count, out: done });
+        done += count;
+    }
+    parts
+}
+
+/// The chunk shape where none was asked for: whole trailing axes, about `target` bytes, one run of elements each.
+pub fn auto_chunk_shape(shape: &Shape, dtype: Dtype, target: usize) -> Shape {
+    let mut chunk = shape.clone();
+    let mut inner = dtype.itemsize();
+    let mut full = false;
+    for (c, d) in chunk.dims_mut().iter_mut().zip(shape.iter()).rev() {
+        let d = (*d).max(1);
+        if full {
+            *c = 1;
+        } else if inner.saturating_mul(d) <= target {
+            *c = d;
+            inner *= d;
+        } else {
+            let most = (target / inner).max(1);
+            // The outermost axis has one ragged end; within an inner axis every row has one, so even pieces are better.
+            let pieces = d.div_ceil(most);
+            *c = if chunk_is_outermost(shape, d) { most } else { d.div_ceil(pieces) };
+            full = true;
+        }
+    }
+    chunk
+}
+
+/// Whether an axis of length `d` is the only long one in front: nothing outside it repeats its ragged end.
+fn chunk_is_outermost(shape: &Shape, d: usize) -> bool {
+    shape.iter().find(|n| **n != 1) == Some(&d)
+}
+
+/// Copies a block of elements between two strided places: `counts` elements along each axis, from `source` at element
+/// `source_start` by `source_strides`, to `out` at `out_start` by `out_strides` (all in elements of `itemsize` bytes).
+///
+/// Runs that are contiguous on both sides are copied whole. Every access is inside the slices or it panics.
+#[allow(clippy::too_many_arguments)] // two places of three numbers each; a struct would only rename them
+pub fn copy_region(
+    source: &[u8],
+    source_start: usize,
+    source_strides: &[isize],
+    out: &mut [u8],
+    out_start: usize,
+    out_strides: &[isize],
+    counts: &[usize],
+    itemsize: usize,
+) {
+    if counts.contains(&0) {
+        return;
+    }
+    // Innermost axes that are one run on both sides melt into `run`.
+    let mut outer = counts.len();
+    let mut run = 1usize;
+    while outer > 0 {
+        let axis = outer - 1;
+        let fits = counts[axis] == 1
+            || (source_strides[axis] == run as isize && out_strides[axis] == run as isize);
+        if !fits {
+            break;
+        }
+        run *= counts[axis];
+        outer -= 1;
+    }
+    if run == 1 && outer > 0 {
+        outer -= 1; // the innermost axis is walked by the strided loop
+    }
+    let mut at: PerAxis<usize> = SmallVec::from_elem(0, outer);
+    let mut from = source_start as isize;
+    let mut to = out_start as isize;
+    loop {
+        if run > 1 || counts.len() == outer {
+            let (f, t) = (from as usize * itemsize, to as usize * itemsize);
+            out[t..t + run * itemsize].copy_from_slice(&source[f..f + run * itemsize]);
+        } else {
+            copy_strided(source, from, source_strides[outer], out, to, out_strides[outer], counts[outer], itemsize);
+        }
+        let mut axis = outer;
+        loop {
+            if axis == 0 {
+                return;
+            }
+            axis -= 1;
+            at[axis] += 1;
+            from += source_strides[axis];
+            to += out_strides[axis];
+            if at[axis] < counts[axis] {
+                break;
+            }
+            from -= source_strides[axis] * counts[axis] as isize;
+            to -= out_strides[axis] * counts[axis] as isize;
+            at[axis] = 0;
+        }
+    }
+}
+
+/// One strided line, the item size fixed for the compiler.
+#[allow(clippy::too_many_arguments)]
+fn copy_strided(
+    source: &[u8],
+    from: isize,
+    source_step: isize,
+    out: &mut [u8],
+    to: isize,
+    out_step: isize,
+    count: usize,
+    itemsize: usize,
+) {
+    fn line<const N: usize>(
+        source: &[u8],
+        mut from: isize,
+        source_step: isize,
+        out: &mut [u8],
+        mut to: isize,
+        out_step: isize,
+        count: usize,
+    ) {
+        let source = source.as_chunks::<N>().0;
+        let out = out.as_chunks_mut::<N>().0;
+        for _ in 0..count {
+            out[to as usize] = source[from as usize];
+            from += source_step;
+            to += out_step;
+        }
+    }
+    match itemsize {
+        1 => line::<1>(source, from, source_step, out, to, out_step, count),
+        2 => line::<2>(source, from, source_step, out, to, out_step, count),
+        4 => line::<4>(source, from, source_step, out, to, out_step, count),
+        8 => line::<8>(source, from, source_step, out, to, out_step, count),
+        _ => line::<16>(source, from, source_step, out, to, out_step, count),
+    }
+}
+
+/// C-order steps of a block, in elements, as signed numbers.
+pub fn c_steps(shape: &[usize]) -> PerAxis<isize> {
+    let mut steps: PerAxis<isize> = SmallVec::from_elem(1, shape.len());
+    for i in (1..shape.len()).rev() {
+        steps[i - 1] = steps[i] * shape[i] as isize;
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(shape: &[usize], chunk: &[usize]) -> Grid {
+        Grid::new(&Shape::new(shape).unwrap(), &Shape::new(chunk).unwrap(), Dtype::Float64).unwrap()
+    }
+
+    #[test]
+    fn ragged_edges_are_cut_off() {
+        let g = grid(&[5, 7], &[2, 3]);
+        assert_eq!(g.len(), 9);
+        assert_eq!((&g.chunk(5).offset[..], &g.chunk(5).shape[..]), (&[2, 6][..], &[2, 1][..]));
+        assert_eq!((&g.chunk(8).offset[..], &g.chunk(8).shape[..]), (&[4, 6][..], &[1, 1][..]));
+        assert!(!g.is_contiguous());
+        assert!(grid(&[5, 7], &[2, 7]).is_contiguous());
+        assert!(grid(&[5, 7], &[1, 3]).is_contiguous());
+        assert!(grid(&[], &[]).is_contiguous());
+        assert_eq!(g.chunks().map(|c| c.size()).sum::<usize>(), 35);
+        assert_eq!(grid(&[0, 7], &[2, 7]).chunks().count(), 0);
+    }
+
+    #[test]
+    fn automatic_chunks_are_runs_near_the_target() {
+        for (shape, want) in [
+            (&[1000][..], &[1000][..]),
+            (&[100_000], &[8192]),
+            (&[1797, 8, 8], &[128, 8, 8]),
+            (&[10_000, 9000], &[1, 4500]),
+            (&[3, 10_000], &[1, 5000]),
+            (&[1, 1, 100_000], &[1, 1, 8192]),
+            (&[], &[]),
+            (&[0, 5], &[1, 5]),
+        ] {
+            let shape = Shape::new(shape).unwrap();
+            let chunk = auto_chunk_shape(&shape, Dtype::Float64, 65536);
+            assert!(Grid::new(&shape, &chunk, Dtype::Float64).unwrap().is_contiguous(), "{shape}");
+            assert_eq!(&chunk.iter().map(|c| (*c).max(1)).collect::<Vec<_>>()[..], want, "{shape}");
+        }
+    }
+
+    #[test]
+    fn runs_are_found_in_their_chunk() {
+        for (shape, chunk) in [(&[5, 7][..], &[2, 7][..]), (&[5, 7], &[1, 3]), (&[35], &[4])] {
+            let g = grid(shape, chunk);
+            let mut flat = 0;
+            for c in g.chunks() {
+                for i in 0..c.size() {
+                    assert_eq!(g.chunk_of_run(flat + i), (c.clone(), flat));
+                }
+                flat += c.size();
+            }
+        }
+    }
+
+    #[test]
+    fn parts_cover_a_selection_once_and_read_the_right_elements() {
+        let shape = [5usize, 7, 3];
+        let source: Vec<u8> = (0..105).collect();
+        for chunk in [[2, 3, 2], [5, 7, 3], [1, 2, 3], [1, 4, 3]] {
+            let g = grid(&shape, &chunk);
+            for (step, start) in [(1isize, 0usize), (-1, 4), (2, 1), (-2, 4)] {
+                let axes = [
+                    AxisRange { start, step, len: if step.abs() == 2 { 2 } else { 4 } },
+                    AxisRange { start: 6, step: -3, len: 3 },
+                    AxisRange { start: 0, step: 1, len: 3 },
+                ];
+                let size: usize = axes.iter().map(|a| a.len).product();
+                let mut out = vec![255u8; size];
+                let lens: Vec<usize> = axes.iter().map(|a| a.len).collect();
+                g.parts(&axes, |p| {
+                    let mut elements = vec![0; p.chunk.size()];
+                    let from: usize =
+                        p.chunk.offset.iter().zip(c_steps(&shape)).map(|(o, s)| o * s as usize).sum();
+                    copy_region(
+                        &source, from, &c_steps(&shape), &mut elements, 0, &c_steps(&p.chunk.shape), &p.chunk.shape, 1,
+                    );
+                    copy_region(
+                        &elements, p.chunk_start, &p.chunk_strides, &mut out, p.out_start, &c_steps(&lens), &p.counts, 1,
+                    );
+                    Ok(())
+                })
+                .unwrap();
+                let at = |a: &AxisRange, i: usize| (a.start as isize + a.step * i as isize) as usize;
+                let mut want = Vec::new();
+                for i in 0..axes[0].len {
+                    for j in 0..axes[1].len {
+                        for k in 0..axes[2].len {
+                            want.push(source[at(&axes[0], i) * 21 + at(&axes[1], j) * 3 + at(&axes[2], k)]);
+                        }
+                    }
+                }
+                assert_eq!(out, want, "chunk {chunk:?}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn err_chunk_shapes_that_do_not_fit() {
+        let shape = Shape::from([1000, 1000]);
+        for (chunk, text) in [
+            (&[10][..], "SHAPE chunk shape (10,) for an array of shape (1000, 1000): it must have as many axes as the array"),
+            (&[0, 10], "SHAPE chunk shape (0, 10) for an array of shape (1000, 1000): every length must be at least 1"),
+            (
+                &[1, 1],
+                "SHAPE chunk shape (1, 1) for an array of shape (1000, 1000): chunks of less than 1024 bytes cost more \
+                 than they hold",
+            ),
+        ] {
+            let e = Grid::new(&shape, &Shape::new(chunk).unwrap(), Dtype::Float64).unwrap_err();
+            assert_eq!(e.to_string(), text);
+        }
+        let huge = Shape::from([1 << 20, 1 << 10]);
+        let e = Grid::new(&huge, &huge, Dtype::Float64).unwrap_err();
+        assert_eq!(e.to_string(), "LIMIT a chunk would take 8589934592 bytes, the limit is 16777216");
+    }
+}

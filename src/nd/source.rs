@@ -1,0 +1,134 @@
+//! Where a new array's elements come from: one slice, several pieces, or a generator.
+
+use super::error::{Error, Result};
+
+/// C-order little-endian elements, handed out in order.
+pub trait Source {
+    /// The next `len` bytes, valid until the next call. Callers ask for no more than there is.
+    ///
+    /// # Errors
+    /// `OOM`, or what a generator answers.
+    fn next(&mut self, len: usize) -> Result<&[u8]>;
+
+    /// Bytes from anywhere, where they are at hand without work: `len` of them from `start`.
+    fn peek(&self, start: usize, len: usize) -> Option<&[u8]>;
+
+    /// Whether [`Source::next`] cannot answer an error.
+    fn is_infallible(&self) -> bool;
+}
+
+/// Elements in one slice.
+#[derive(Debug)]
+pub struct SliceSource<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> SliceSource<'a> {
+    /// Hands out `bytes`.
+    pub fn new(bytes: &'a [u8]) -> SliceSource<'a> {
+        SliceSource { bytes, at: 0 }
+    }
+}
+
+impl Source for SliceSource<'_> {
+    fn next(&mut self, len: usize) -> Result<&[u8]> {
+        let part = &self.bytes[self.at..self.at + len];
+        self.at += len;
+        Ok(part)
+    }
+
+    fn peek(&self, start: usize, len: usize) -> Option<&[u8]> {
+        self.bytes.get(start..start + len)
+    }
+
+    fn is_infallible(&self) -> bool {
+        true
+    }
+}
+
+/// Elements cut anywhere into pieces. Runs that lie within one piece are not copied.
+#[derive(Debug)]
+pub struct PiecesSource<'a> {
+    pieces: &'a [&'a [u8]],
+    piece: usize,
+    at: usize,
+    joined: Vec<u8>,
+}
+
+impl<'a> PiecesSource<'a> {
+    /// Hands out `pieces` one after the other.
+    pub fn new(pieces: &'a [&'a [u8]]) -> PiecesSource<'a> {
+        PiecesSource { pieces, piece: 0, at: 0, joined: Vec::new() }
+    }
+}
+
+impl Source for PiecesSource<'_> {
+    fn next(&mut self, len: usize) -> Result<&[u8]> {
+        while self.piece < self.pieces.len() && self.at == self.pieces[self.piece].len() {
+            self.piece += 1;
+            self.at = 0;
+        }
+        if len == 0 {
+            return Ok(&[]);
+        }
+        let pieces = self.pieces;
+        let piece = pieces[self.piece];
+        if piece.len() - self.at >= len {
+            let part = &piece[self.at..self.at + len];
+            self.at += len;
+            return Ok(part);
+        }
+        self.joined.clear();
+        self.joined.try_reserve_exact(len).map_err(|_| Error::OutOfMemory { bytes: len })?;
+        while self.joined.len() < len {
+            let piece = pieces[self.piece];
+            let n = (len - self.joined.len()).min(piece.len() - self.at);
+            self.joined.extend_from_slice(&piece[self.at..self.at + n]);
+            self.at += n;
+            if self.at == piece.len() && self.joined.len() < len {
+                self.piece += 1;
+                self.at = 0;
+            }
+        }
+        Ok(&self.joined)
+    }
+
+    fn peek(&self, mut start: usize, len: usize) -> Option<&[u8]> {
+        for piece in self.pieces {
+            if start < piece.len() {
+                return piece.get(start..start + len);
+            }
+            start -= piece.len();
+        }
+        None
+    }
+
+    fn is_infallible(&self) -> bool {
+        false // joining takes memory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pieces_cut_anywhere_read_as_one(
+            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..8),
+            cuts in proptest::collection::vec(0usize..10, 0..20),
+        ) {
+            let whole: Vec<u8> = pieces.concat();
+            let slices: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let mut source = PiecesSource::new(&slices);
+            let mut at = 0;
+            for cut in cuts {
+                let n = cut.min(whole.len() - at);
+                prop_assert_eq!(source.next(n).unwrap(), &whole[at..at + n]);
+                at += n;
+            }
+        }
+    }
+}
