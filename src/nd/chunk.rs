@@ -1,6 +1,7 @@
 //! One chunk: its stored bytes, how they are encoded, and their checksum. Immutable once made, and shared by snapshots.
 
 use std::cell::RefCell;
+use std::sync::atomic::Ordering;
 
 use triomphe::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -8,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::codec::{Chooser, Encoding};
 use super::error::{Error, Result};
 use super::memory::{self, Buffer};
+use super::stats;
 
 /// A stored chunk. Cloning shares the bytes.
 #[derive(Clone, Debug)]
@@ -38,8 +40,14 @@ impl Chunk {
     /// `OOM` where the allocator says no.
     pub fn encode(elements: &[u8], chooser: &Chooser) -> Result<Chunk> {
         ENCODED.with_borrow_mut(|out| match chooser.encode(elements, out) {
-            Encoding::Raw => Chunk::stored(Encoding::Raw, elements),
-            encoding => Chunk::stored(encoding, out),
+            Encoding::Raw => {
+                stats::CHUNKS_STORED_RAW.fetch_add(1, Ordering::Relaxed);
+                Chunk::stored(Encoding::Raw, elements)
+            }
+            encoding => {
+                stats::CHUNKS_ENCODED.fetch_add(1, Ordering::Relaxed);
+                Chunk::stored(encoding, out)
+            }
         })
     }
 
@@ -101,6 +109,7 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return f(self.stored_bytes());
         }
+        stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         // Taken out rather than borrowed, so that `f` may read another chunk.
         let mut words = DECODED.take();
         words.resize(memory::words_for(nbytes).max(words.len()), 0);

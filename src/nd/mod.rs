@@ -16,3 +16,4 @@ pub mod memory;
 pub mod scalar;
 pub mod shape;
 pub mod source;
+pub mod stats;

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! header   kind u8 (0 plain, 1 chunked) · dtype u8 · ndim u8 · flags u8 (0) · ndim × length u64
-//!          chunked: ndim × chunk length u64 · policy u8 · fill (itemsize bytes) · stored chunks u64 · parts u32
+//!          chunked: ndim × chunk length u64 · policy u8 · fill (itemsize bytes) · stored chunks u64
+//!          parts that follow u32 · parts that come later, by command u32
 //!          attributes u32 · each: name length u32, name, text length u32, text
 //!          plain: the elements
 //!          XXH3-64 of all before it u64
@@ -87,7 +88,8 @@ fn write_header(array: &Array, parts: usize, out: &mut Vec<u8>) {
         out.push(chunks.policy() as u8);
         out.extend_from_slice(&chunks.fill()[..array.dtype().itemsize()]);
         put_u64(out, chunks.stored().len() as u64);
-        put_u32(out, parts + array.parts_missing() as usize);
+        put_u32(out, parts);
+        put_u32(out, array.parts_missing() as usize);
     }
     put_u32(out, array.attributes().len());
     for (name, text) in array.attributes().iter() {
@@ -182,11 +184,12 @@ fn checked(string: &[u8]) -> Result<&[u8]> {
     Ok(body)
 }
 
-/// Reads a header string. The array is whole when [`Array::parts_missing`] is 0; else [`read_part`] takes the parts.
+/// Reads a header string: the array, and how many part strings follow it. It is whole when [`read_part`] has taken them
+/// and [`Array::parts_missing`] is 0.
 ///
 /// # Errors
 /// `CORRUPT` where anything does not hold, `SHAPE`/`LIMIT` for shapes no array has, `OOM`.
-pub fn read_header(string: &[u8]) -> Result<Array> {
+pub fn read_header(string: &[u8]) -> Result<(Array, u32)> {
     let mut r = Reader { bytes: checked(string)?, at: 0 };
     let kind = r.u8()?;
     let code = r.u8()?;
@@ -205,7 +208,7 @@ pub fn read_header(string: &[u8]) -> Result<Array> {
             check_bools(dtype, elements, &r)?;
             let mut array = Array::plain(dtype, &shape, memory::buffer_from(elements)?);
             finish(r, &mut array, attributes)?;
-            Ok(array)
+            Ok((array, 0))
         }
         CHUNKED => {
             let chunk_shape = r.shape(ndim)?;
@@ -217,13 +220,15 @@ pub fn read_header(string: &[u8]) -> Result<Array> {
             fill[..element.len()].copy_from_slice(element);
             let stored = r.u64()?;
             let parts = r.u32()?;
+            let later = r.u32()?;
+            let missing = parts.checked_add(later).ok_or_else(|| r.corrupt("too many parts"))?;
             let attributes = read_attributes(&mut r)?;
-            let mut array = Array::awaiting_chunks(dtype, &shape, &chunk_shape, policy, fill, parts)?;
+            let mut array = Array::awaiting_chunks(dtype, &shape, &chunk_shape, policy, fill, missing)?;
             if stored > array.grid().map_or(0, |g| if g.is_empty() { 0 } else { g.len() }) || stored < u64::from(parts) {
                 return Err(r.corrupt(format!("{stored} chunks in {parts} parts do not fit the shape")));
             }
             finish(r, &mut array, attributes)?;
-            Ok(array)
+            Ok((array, parts))
         }
         kind => Err(r.corrupt(format!("kind {kind} is not known"))),
     }
@@ -333,7 +338,8 @@ mod tests {
     }
 
     fn loaded(strings: &[Vec<u8>]) -> Result<Array> {
-        let mut array = read_header(&strings[0])?;
+        let (mut array, parts) = read_header(&strings[0])?;
+        assert!(strings.len() - 1 <= parts as usize || parts == 0);
         for part in &strings[1..] {
             read_part(&mut array, part)?;
         }

@@ -1,0 +1,172 @@
+//! One call's arguments, read from front to back. Nothing is copied: slices point into the server's strings.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use redis_module::raw;
+
+use super::error::Result;
+use super::ffi::api;
+use crate::nd::dtype::{ByteOrder, Dtype};
+use crate::nd::error::{quoted, Error};
+use crate::nd::shape::Shape;
+
+/// One argument: the server's string, and its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Arg<'a> {
+    string: NonNull<raw::RedisModuleString>,
+    bytes: &'a [u8],
+}
+
+/// A key's name.
+pub type Key<'a> = Arg<'a>;
+
+impl<'a> Arg<'a> {
+    /// The bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The server's string, for the API.
+    pub fn as_ptr(&self) -> *mut raw::RedisModuleString {
+        self.string.as_ptr()
+    }
+}
+
+/// The arguments after the command's name.
+#[derive(Debug)]
+pub struct Args<'a> {
+    argv: &'a [NonNull<raw::RedisModuleString>],
+    at: usize,
+    lives: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Args<'a> {
+    /// The arguments of one call, the command's name among them.
+    ///
+    /// # Safety
+    /// `argv` holds strings of the server that live, unchanged, for `'a`.
+    pub unsafe fn new(argv: &'a [NonNull<raw::RedisModuleString>]) -> Args<'a> {
+        Args { argv, at: 1, lives: PhantomData }
+    }
+
+    fn get(&self, i: usize) -> Option<Arg<'a>> {
+        let string = *self.argv.get(i)?;
+        let mut len = 0;
+        // SAFETY: a live string (ffi invariant 3); its bytes live as long.
+        let bytes = unsafe {
+            let start = api!(RedisModule_StringPtrLen(string.as_ptr(), &mut len));
+            std::slice::from_raw_parts(start.cast::<u8>(), len)
+        };
+        Some(Arg { string, bytes })
+    }
+
+    /// How many arguments are left.
+    pub fn left(&self) -> usize {
+        self.argv.len() - self.at
+    }
+
+    /// Where the next argument stands in the call, the command's name being 0.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next argument, which must be there.
+    ///
+    /// # Errors
+    /// `SYNTAX` naming what is missing.
+    pub fn next(&mut self, what: &str) -> Result<Arg<'a>> {
+        let arg = self.get(self.at).ok_or_else(|| Error::syntax(format!("{what} is missing at the end")))?;
+        self.at += 1;
+        Ok(arg)
+    }
+
+    /// The next argument's bytes, which must be there.
+    ///
+    /// # Errors
+    /// `SYNTAX` naming what is missing.
+    pub fn bytes(&mut self, what: &str) -> Result<&'a [u8]> {
+        self.next(what).map(|a| a.bytes)
+    }
+
+    /// The next argument, if any, without taking it.
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.get(self.at).map(|a| a.bytes)
+    }
+
+    /// Takes the next argument where it is the given word, in any case.
+    pub fn word(&mut self, word: &str) -> bool {
+        let found = self.peek().is_some_and(|b| b.eq_ignore_ascii_case(word.as_bytes()));
+        self.at += usize::from(found);
+        found
+    }
+
+    /// The next argument as an integer of at least `least`.
+    ///
+    /// # Errors
+    /// `SYNTAX` where it is missing, `VALUE` where it is no such integer.
+    pub fn integer(&mut self, what: &str, least: i64) -> Result<i64> {
+        let bytes = self.bytes(what)?;
+        let number = std::str::from_utf8(bytes).ok().and_then(|s| s.parse::<i64>().ok()).filter(|n| *n >= least);
+        Ok(number.ok_or_else(|| {
+            Error::value(format!("{what} '{}' is not an integer of at least {least}", quoted(bytes)))
+        })?)
+    }
+
+    /// A count of arguments that follow: at least 1, at most what is left after it.
+    ///
+    /// # Errors
+    /// `VALUE` or `SYNTAX` with the numbers.
+    pub fn count(&mut self, what: &str) -> Result<usize> {
+        let n = usize::try_from(self.integer(what, 1)?).unwrap_or(usize::MAX);
+        if n > self.left() {
+            return Err(Error::syntax(format!("{what} is {n}, only {} arguments follow", self.left())).into());
+        }
+        Ok(n)
+    }
+
+    /// `n` keys.
+    ///
+    /// # Errors
+    /// `SYNTAX` where fewer are left.
+    pub fn keys(&mut self, n: usize) -> Result<Vec<Key<'a>>> {
+        (0..n).map(|_| self.next("a key")).collect()
+    }
+
+    /// A dtype.
+    ///
+    /// # Errors
+    /// `SYNTAX` where it is missing, `DTYPE` where it is none.
+    pub fn dtype(&mut self) -> Result<(Dtype, ByteOrder)> {
+        Ok(Dtype::parse(self.bytes("dtype")?)?)
+    }
+
+    /// A shape.
+    ///
+    /// # Errors
+    /// `SYNTAX` where it is missing, `SHAPE` where it is none.
+    pub fn shape(&mut self) -> Result<Shape> {
+        Ok(Shape::parse(self.bytes("shape")?)?)
+    }
+
+    /// Refuses arguments that nothing has taken.
+    ///
+    /// # Errors
+    /// `SYNTAX` naming the first.
+    pub fn finish(&self) -> Result<()> {
+        match self.peek() {
+            None => Ok(()),
+            Some(extra) => Err(self.unexpected(extra)),
+        }
+    }
+
+    /// A `SYNTAX` error for a word that has no place here.
+    pub fn unexpected(&self, word: &[u8]) -> super::error::Refusal {
+        Error::syntax(format!("'{}' is not expected as argument {}", quoted(word), self.at)).into()
+    }
+
+    /// All strings of the call, the command's name first.
+    pub fn all(&self) -> &'a [NonNull<raw::RedisModuleString>] {
+        self.argv
+    }
+}

@@ -1,0 +1,188 @@
+//! Settings: load arguments, `CONFIG GET/SET ndarray.*`, and their one list.
+
+use std::ffi::{c_char, c_int, c_longlong, c_void, CStr};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use redis_module::raw;
+
+use super::ffi::{api, c_text, ERR, OK};
+use crate::nd::array::StoreOptions;
+use crate::nd::chunk::MAX_CHUNK_BYTES;
+use crate::nd::codec::Policy;
+
+/// A whole number of bytes between two bounds.
+pub struct Bytes {
+    name: &'static CStr,
+    default: i64,
+    least: i64,
+    most: i64,
+    value: AtomicI64,
+}
+
+impl Bytes {
+    const fn new(name: &'static CStr, default: i64, least: i64, most: i64) -> Bytes {
+        Bytes { name, default, least, most, value: AtomicI64::new(default) }
+    }
+
+    /// Its value now.
+    pub fn get(&self) -> usize {
+        usize::try_from(self.value.load(Ordering::Relaxed)).unwrap_or(0) // never negative: `least` is not
+    }
+}
+
+/// `ndarray.chunk-bytes`: how large chunks are made where no `CHUNK` is given.
+pub static CHUNK_BYTES: Bytes = Bytes::new(c"chunk-bytes", 64 << 10, 1 << 10, MAX_CHUNK_BYTES as i64);
+/// `ndarray.inline-bytes`: arrays up to this size are one plain buffer.
+pub static INLINE_BYTES: Bytes = Bytes::new(c"inline-bytes", 4 << 10, 0, 1 << 20);
+/// `ndarray.max-array-bytes`: the most elements, in bytes, that one command stores or reads through.
+pub static MAX_ARRAY_BYTES: Bytes = Bytes::new(c"max-array-bytes", 4 << 30, 1 << 10, i64::MAX);
+/// `ndarray.max-result-bytes`: the largest array that one reply carries.
+pub static MAX_RESULT_BYTES: Bytes = Bytes::new(c"max-result-bytes", 1 << 30, 1 << 10, i64::MAX);
+/// `ndarray.codec`: the policy of arrays that are given none.
+static CODEC: AtomicI64 = AtomicI64::new(Policy::Auto as i64);
+
+const BYTES: [&Bytes; 4] = [&CHUNK_BYTES, &INLINE_BYTES, &MAX_ARRAY_BYTES, &MAX_RESULT_BYTES];
+const CODEC_NAME: &CStr = c"codec";
+
+/// The codec policy now.
+pub fn codec() -> Policy {
+    Policy::from_code(CODEC.load(Ordering::Relaxed) as u8).unwrap_or_default() // set from a `Policy` only
+}
+
+/// How arrays are stored where a command says nothing else.
+pub fn store_options() -> StoreOptions {
+    StoreOptions {
+        policy: codec(),
+        chunk_shape: None,
+        chunk_bytes: CHUNK_BYTES.get(),
+        inline_bytes: INLINE_BYTES.get(),
+        codec_given: false,
+    }
+}
+
+/// Takes `name value` pairs as the `loadmodule` line gives them, with or without the `ndarray.` prefix.
+///
+/// # Errors
+/// A sentence for the log.
+pub fn take_load_arguments(args: &[&[u8]]) -> Result<(), String> {
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    for pair in args.chunks(2) {
+        let name = text(pair[0]).to_ascii_lowercase();
+        let name = name.strip_prefix("ndarray.").unwrap_or(&name);
+        let [_, value] = pair else { return Err(format!("the load argument '{name}' has no value")) };
+        if name.as_bytes() == CODEC_NAME.to_bytes() {
+            let policy = Policy::parse(value).map_err(|e| e.to_string())?;
+            CODEC.store(policy as i64, Ordering::Relaxed);
+            continue;
+        }
+        let known = || {
+            let names = BYTES.iter().map(|b| b.name).chain([CODEC_NAME]).map(|n| n.to_string_lossy());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let setting = BYTES.iter().find(|b| b.name.to_bytes() == name.as_bytes());
+        let setting = setting.ok_or_else(|| format!("unknown load argument '{name}' (use one of: {})", known()))?;
+        let number = memory_size(&text(value)).filter(|n| (setting.least..=setting.most).contains(n));
+        let number = number.ok_or_else(|| {
+            format!("load argument {name}: '{}' is not a size from {} to {}", text(value), setting.least, setting.most)
+        })?;
+        setting.value.store(number, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// A number of bytes with Redis's units: `64kb` is 65,536, `64k` is 64,000.
+fn memory_size(text: &str) -> Option<i64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: i64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<i64>().ok()?.checked_mul(unit)
+}
+
+/// Registers every setting, the load arguments being their defaults, and reads the configuration file's values.
+///
+/// # Errors
+/// A sentence for the log.
+pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), String> {
+    // SAFETY: during load; reading pointers that are written once. The callbacks have the types the API asks for, and
+    // their private data are statics.
+    unsafe {
+        let (Some(numeric), Some(choice), Some(load)) = (
+            raw::RedisModule_RegisterNumericConfig,
+            raw::RedisModule_RegisterEnumConfig,
+            raw::RedisModule_LoadConfigs,
+        ) else {
+            return Ok(()); // before Redis 7.0: load arguments only
+        };
+        for setting in BYTES {
+            let (get, set) = (Some(get_bytes as _), Some(set_bytes as _));
+            let flags = raw::REDISMODULE_CONFIG_MEMORY;
+            let now = setting.value.load(Ordering::Relaxed);
+            let data: *mut c_void = std::ptr::from_ref(setting).cast_mut().cast();
+            if numeric(ctx, setting.name.as_ptr(), now, flags, setting.least, setting.most, get, set, None, data) == ERR {
+                return Err(format!("the setting {} was refused (default {})", setting.name.to_string_lossy(), setting.default));
+            }
+        }
+        let names: Vec<_> = Policy::ALL.iter().map(|p| c_text(p.name())).collect();
+        let mut pointers: Vec<*const c_char> = names.iter().map(|n| n.as_ptr()).collect();
+        let values: Vec<c_int> = Policy::ALL.iter().map(|p| *p as c_int).collect();
+        let refused = choice(
+            ctx,
+            CODEC_NAME.as_ptr(),
+            codec() as c_int,
+            raw::REDISMODULE_CONFIG_DEFAULT,
+            pointers.as_mut_ptr(),
+            values.as_ptr(),
+            values.len() as c_int,
+            Some(get_codec),
+            Some(set_codec),
+            None,
+            null_mut(),
+        ) == ERR;
+        if refused {
+            return Err("the setting codec was refused".into());
+        }
+        if load(ctx) == ERR {
+            return Err("a setting of the configuration file was refused".into());
+        }
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn get_bytes(_name: *const c_char, data: *mut c_void) -> c_longlong {
+    // SAFETY: the static that was registered.
+    (*data.cast::<Bytes>()).value.load(Ordering::Relaxed)
+}
+
+unsafe extern "C" fn set_bytes(
+    _name: *const c_char,
+    value: c_longlong,
+    data: *mut c_void,
+    _error: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    // SAFETY: the static that was registered. The server has checked the bounds.
+    (*data.cast::<Bytes>()).value.store(value, Ordering::Relaxed);
+    OK
+}
+
+unsafe extern "C" fn get_codec(_name: *const c_char, _data: *mut c_void) -> c_int {
+    codec() as c_int
+}
+
+unsafe extern "C" fn set_codec(
+    _name: *const c_char,
+    value: c_int,
+    _data: *mut c_void,
+    _error: *mut *mut raw::RedisModuleString,
+) -> c_int {
+    CODEC.store(i64::from(value), Ordering::Relaxed);
+    OK
+}

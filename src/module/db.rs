@@ -1,0 +1,304 @@
+//! The only place that opens keys: types, nil, storing, expiry, replication, events.
+//!
+//! Reads clone the value's `Arc`: what they hold is a snapshot. A write computes all that can fail first, and ends in
+//! one of [`Slot`]'s consuming methods followed by [`Db::commit`]; only then is the key signalled as modified, so that a
+//! refused write does not break a `WATCH`.
+
+use std::ffi::{c_int, c_void, CStr};
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use redis_module::raw;
+use triomphe::Arc;
+
+use super::args::Key;
+use super::datatype;
+use super::error::{Refusal, Result};
+use super::ffi::{api, OK};
+use super::reply::Reply;
+use crate::nd::array::Array;
+use crate::nd::error::quoted;
+
+/// One call's view of the database.
+pub struct Db<'c> {
+    ctx: *mut raw::RedisModuleCtx,
+    argv: &'c [NonNull<raw::RedisModuleString>],
+    reply: Reply,
+}
+
+/// When a key goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Expiry {
+    /// Not by itself; an expiry that was set is dropped.
+    #[default]
+    Never,
+    /// As before.
+    Keep,
+    /// At this many milliseconds of Unix time.
+    At(i64),
+}
+
+impl<'c> Db<'c> {
+    /// The database as the call with this context and these arguments sees it.
+    pub(super) fn new(ctx: *mut raw::RedisModuleCtx, argv: &'c [NonNull<raw::RedisModuleString>]) -> Db<'c> {
+        Db { ctx, argv, reply: Reply::new(ctx) }
+    }
+
+    /// Where the reply goes.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// The array at `key`, or nothing where there is no key.
+    ///
+    /// # Errors
+    /// `WRONGTYPE`; `CORRUPT` for an array whose parts have not all arrived.
+    pub fn read(&self, key: Key<'_>) -> Result<Option<Arc<Array>>> {
+        // SAFETY: context and key name live (ffi invariants 1 and 3); a null key is a missing one.
+        let opened = unsafe { api!(RedisModule_OpenKey(self.ctx, key.as_ptr(), raw::REDISMODULE_READ as c_int)) };
+        let Some(opened) = NonNull::new(opened.cast::<raw::RedisModuleKey>()) else { return Ok(None) };
+        let opened = OpenKey(opened);
+        match opened.holds() {
+            Holds::Nothing => Ok(None),
+            Holds::Other => Err(Refusal::WrongType),
+            Holds::Array(value) => {
+                // SAFETY: a value of our type is an `Arc` turned raw (ffi invariant 4); the key keeps its reference.
+                let array = ManuallyDrop::new(unsafe { Arc::from_raw(value.as_ptr()) });
+                match array.parts_missing() {
+                    0 => Ok(Some(Arc::clone(&array))),
+                    missing => Err(Refusal::Incomplete { missing }),
+                }
+            }
+        }
+    }
+
+    /// The array at `key`, which must be there.
+    ///
+    /// # Errors
+    /// `NOKEY`, and what [`Db::read`] answers.
+    pub fn require(&self, key: Key<'_>) -> Result<Arc<Array>> {
+        self.read(key)?.ok_or_else(|| Refusal::NoKey { key: quoted(key.bytes()) })
+    }
+
+    /// Opens `key` for writing.
+    pub fn write<'d>(&'d self, key: Key<'d>) -> Slot<'d> {
+        let mode = (raw::REDISMODULE_READ | raw::REDISMODULE_WRITE) as c_int;
+        // SAFETY: context and key name live; opened for writing, a key is never null.
+        let opened = unsafe { api!(RedisModule_OpenKey(self.ctx, key.as_ptr(), mode)) };
+        let opened = NonNull::new(opened.cast::<raw::RedisModuleKey>()).expect("a key opened for writing");
+        Slot { opened: OpenKey(opened), lives: std::marker::PhantomData }
+    }
+
+    /// Ends a write: the keys' watchers and subscribers are told, and the call is replicated as it came.
+    pub fn commit(&self, event: &CStr, keys: &[Key<'_>]) {
+        // SAFETY: the context lives.
+        unsafe { api!(RedisModule_ReplicateVerbatim(self.ctx)) };
+        self.announce(event, keys);
+    }
+
+    /// Ends a write that must not be replicated as it came: `argv` (without the command's name) goes out instead.
+    pub fn commit_as(&self, command: &CStr, argv: &mut [*mut raw::RedisModuleString], event: &CStr, keys: &[Key<'_>]) {
+        // SAFETY: format `v` takes a vector of live strings and its length.
+        unsafe {
+            api!(RedisModule_Replicate(self.ctx, command.as_ptr(), c"v".as_ptr(), argv.as_mut_ptr(), argv.len()))
+        };
+        self.announce(event, keys);
+    }
+
+    fn announce(&self, event: &CStr, keys: &[Key<'_>]) {
+        for key in keys {
+            // SAFETY: context, event and key name live.
+            unsafe {
+                api!(RedisModule_SignalModifiedKey(self.ctx, key.as_ptr()));
+                let class = raw::REDISMODULE_NOTIFY_MODULE as c_int;
+                api!(RedisModule_NotifyKeyspaceEvent(self.ctx, class, event.as_ptr(), key.as_ptr()));
+            }
+        }
+    }
+
+    /// The call's arguments after the command's name, as the API takes them.
+    pub fn argv(&self) -> Vec<*mut raw::RedisModuleString> {
+        self.argv[1..].iter().map(|s| s.as_ptr()).collect()
+    }
+
+    /// A new string of the server's, freed when the call ends.
+    pub fn string(&self, text: &[u8]) -> OwnedString<'_> {
+        // SAFETY: the server copies the bytes; the string is freed once, by its owner.
+        let string = unsafe { api!(RedisModule_CreateString(self.ctx, text.as_ptr().cast(), text.len())) };
+        OwnedString { ctx: self.ctx, string, lives: std::marker::PhantomData }
+    }
+
+    /// Whether the server is reading its data, or the call comes from a master or the append-only file.
+    pub fn is_replaying(&self) -> bool {
+        let replaying = raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_REPLICATED;
+        // SAFETY: the context lives.
+        (unsafe { api!(RedisModule_GetContextFlags(self.ctx)) }) as u32 & replaying != 0
+    }
+
+    /// Milliseconds of Unix time.
+    pub fn now(&self) -> i64 {
+        // SAFETY: takes nothing.
+        unsafe { api!(RedisModule_Milliseconds()) }
+    }
+}
+
+/// A string of the server's that is ours to free.
+pub struct OwnedString<'d> {
+    ctx: *mut raw::RedisModuleCtx,
+    string: *mut raw::RedisModuleString,
+    lives: std::marker::PhantomData<&'d ()>,
+}
+
+impl OwnedString<'_> {
+    /// For the API, while this lives.
+    pub fn as_ptr(&self) -> *mut raw::RedisModuleString {
+        self.string
+    }
+}
+
+impl Drop for OwnedString<'_> {
+    fn drop(&mut self) {
+        // SAFETY: created by us, freed once; the server keeps its own reference where it needs one.
+        unsafe { api!(RedisModule_FreeString(self.ctx, self.string)) };
+    }
+}
+
+/// A key that is open, closed on drop.
+struct OpenKey(NonNull<raw::RedisModuleKey>);
+
+enum Holds {
+    Nothing,
+    Array(NonNull<Array>),
+    Other,
+}
+
+impl OpenKey {
+    fn holds(&self) -> Holds {
+        // SAFETY: an open key.
+        unsafe {
+            let key = self.0.as_ptr();
+            // Asked by number, not by enum: newer servers have types that older bindings do not know.
+            match api!(RedisModule_KeyType(key)) as isize {
+                raw::REDISMODULE_KEYTYPE_EMPTY => Holds::Nothing,
+                raw::REDISMODULE_KEYTYPE_MODULE if api!(RedisModule_ModuleTypeGetType(key)) == datatype::raw_type() => {
+                    NonNull::new(api!(RedisModule_ModuleTypeGetValue(key)).cast()).map_or(Holds::Other, Holds::Array)
+                }
+                _ => Holds::Other,
+            }
+        }
+    }
+}
+
+impl Drop for OpenKey {
+    fn drop(&mut self) {
+        // SAFETY: open, and closed once.
+        unsafe { api!(RedisModule_CloseKey(self.0.as_ptr())) };
+    }
+}
+
+/// A key open for writing, and what it holds.
+pub struct Slot<'d> {
+    opened: OpenKey,
+    lives: std::marker::PhantomData<&'d ()>,
+}
+
+impl Slot<'_> {
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.opened.holds(), Holds::Nothing)
+    }
+
+    /// The array, to look at; nothing where there is no key.
+    ///
+    /// # Errors
+    /// `WRONGTYPE`. An array whose parts have not all arrived is shown: its writer is the one who brings them.
+    pub fn array(&self) -> Result<Option<&Array>> {
+        match self.opened.holds() {
+            Holds::Nothing => Ok(None),
+            Holds::Other => Err(Refusal::WrongType),
+            // SAFETY: the key owns the value for as long as it is open, and only `self` can change it.
+            Holds::Array(value) => Ok(Some(unsafe { &*value.as_ptr() })),
+        }
+    }
+
+    /// Calls `change` with the array where there is one that no snapshot shares.
+    pub fn in_place<R>(&mut self, change: impl FnOnce(&mut Array) -> R) -> Option<R> {
+        let Holds::Array(value) = self.opened.holds() else { return None };
+        // SAFETY: ffi invariant 4; the reference stays the key's.
+        let mut array = ManuallyDrop::new(unsafe { Arc::from_raw(value.as_ptr()) });
+        Arc::get_mut(&mut array).map(change)
+    }
+
+    /// Changes the array, copying it first where a snapshot shares it (chunks stay shared). Nothing without an array.
+    pub fn change<R>(&mut self, change: impl FnOnce(&mut Array) -> R) -> Option<R> {
+        let Holds::Array(value) = self.opened.holds() else { return None };
+        // SAFETY: ffi invariant 4.
+        let mut array = ManuallyDrop::new(unsafe { Arc::from_raw(value.as_ptr()) });
+        if let Some(own) = Arc::get_mut(&mut array) {
+            return Some(change(own));
+        }
+        let mut copy = (**array).clone();
+        let outcome = change(&mut copy);
+        self.replace(copy);
+        Some(outcome)
+    }
+
+    /// Puts a new array in place of the old one; the expiry stays. Only where the key holds an array.
+    fn replace(&mut self, array: Array) {
+        let new = Arc::into_raw(Arc::new(array)).cast_mut().cast::<c_void>();
+        let mut old = std::ptr::null_mut();
+        // SAFETY: the key is open for writing and holds our type; the old value comes back to us.
+        unsafe {
+            let done = api!(RedisModule_ModuleTypeReplaceValue(
+                self.opened.0.as_ptr(),
+                datatype::raw_type(),
+                new,
+                &mut old
+            ));
+            assert_eq!(done, OK, "a key that holds an array takes another");
+            drop(Arc::from_raw(old.cast::<Array>()));
+        }
+    }
+
+    /// Stores an array whatever the key held before.
+    pub fn set(&mut self, array: Array, expiry: Expiry) {
+        if expiry == Expiry::Keep && matches!(self.opened.holds(), Holds::Array(_)) {
+            return self.replace(array);
+        }
+        let key = self.opened.0.as_ptr();
+        // SAFETY: an open key; `SetValue` frees what was there, and its expiry goes with it.
+        unsafe {
+            let kept = match expiry {
+                Expiry::Keep => api!(RedisModule_GetAbsExpire(key)),
+                Expiry::At(at) => at,
+                Expiry::Never => raw::REDISMODULE_NO_EXPIRE as i64,
+            };
+            let value = Arc::into_raw(Arc::new(array)).cast_mut().cast::<c_void>();
+            let done = api!(RedisModule_ModuleTypeSetValue(key, datatype::raw_type(), value));
+            assert_eq!(done, OK, "a key open for writing takes a value");
+            if kept != raw::REDISMODULE_NO_EXPIRE as i64 {
+                api!(RedisModule_SetAbsExpire(key, kept));
+            }
+        }
+    }
+
+    /// Sets or drops the expiry of a key that exists.
+    pub fn expire(&mut self, expiry: Expiry) {
+        let never = raw::REDISMODULE_NO_EXPIRE as i64;
+        let key = self.opened.0.as_ptr();
+        // SAFETY: an open key.
+        unsafe {
+            match expiry {
+                Expiry::Keep => {}
+                Expiry::At(at) => {
+                    api!(RedisModule_SetAbsExpire(key, at));
+                }
+                Expiry::Never => {
+                    if api!(RedisModule_GetAbsExpire(key)) != never {
+                        api!(RedisModule_SetAbsExpire(key, never));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a command is refused: what the library says, and what only a server can say.
+
+use std::fmt;
+
+use crate::nd;
+
+/// What every command answers.
+pub type Result<T, E = Refusal> = std::result::Result<T, E>;
+
+/// One refusal, as the client will read it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// The library's reason.
+    Library(nd::error::Error),
+    /// The key holds another type.
+    WrongType,
+    /// A write, or a batch, needs a key that is missing.
+    NoKey {
+        /// The key, cut for display.
+        key: String,
+    },
+    /// The key is an array whose parts have not all arrived.
+    Incomplete {
+        /// How many parts are missing.
+        missing: u32,
+    },
+    /// Anything else.
+    Other(&'static str),
+}
+
+impl From<nd::error::Error> for Refusal {
+    fn from(e: nd::error::Error) -> Refusal {
+        Refusal::Library(e)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Library(e) => e.fmt(f),
+            Refusal::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
+            Refusal::NoKey { key } => write!(f, "NOKEY key '{key}' does not exist"),
+            Refusal::Incomplete { missing } => {
+                write!(f, "CORRUPT the array is incomplete: {missing} of its parts have not arrived (delete or reload it)")
+            }
+            Refusal::Other(what) => write!(f, "ERR {what}"),
+        }
+    }
+}

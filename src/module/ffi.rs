@@ -1,0 +1,75 @@
+//! The edge to C: calling the module API, and being called by it.
+//!
+//! Invariants that `SAFETY` comments cite:
+//!
+//! 1. *Main thread.* Redis calls commands and key callbacks on its main thread with a context that lives until they
+//!    return; `free` alone may run on a background thread.
+//! 2. *API pointers.* The `RedisModule_*` pointers are written once, by `RedisModule_Init`, before anything else runs.
+//! 3. *Arguments.* `argv` holds `argc` strings that live, unchanged, until the command returns.
+//! 4. *Values.* A module value of our type is a pointer that came from `Arc::into_raw` of an [`Array`], and the key owns
+//!    one reference.
+//!
+//! Nothing may unwind into C: every entry goes through [`guard`].
+
+use std::ffi::{c_char, c_int, CString};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redis_module::raw;
+
+/// Calls a function of the module API that every supported server has.
+///
+/// Reading the pointer is safe by invariant 2; what the call itself needs stands at each use.
+macro_rules! api {
+    ($name:ident($($arg:expr),* $(,)?)) => {
+        (redis_module::raw::$name.expect(concat!(stringify!($name), " is missing from this server")))($($arg),*)
+    };
+}
+pub(crate) use api;
+
+/// How often a handler panicked; shown by `INFO ndarray`.
+pub static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Runs `body`; a panic is counted, logged and answered with `fallback`, and the server lives.
+pub fn guard<R>(what: &str, fallback: impl FnOnce() -> R, body: impl FnOnce() -> R) -> R {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(r) => r,
+        Err(cause) => {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+            let text = cause
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| cause.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            log(std::ptr::null_mut(), c"warning", &format!("bug: {what} panicked: {text}"));
+            fallback()
+        }
+    }
+}
+
+/// Writes a line to the server's log; `level` is one of debug, verbose, notice, warning.
+pub fn log(ctx: *mut raw::RedisModuleCtx, level: &std::ffi::CStr, line: &str) {
+    let line = c_text(line);
+    // SAFETY: the format is fixed and takes one string; a null context is allowed.
+    unsafe {
+        if let Some(log) = raw::RedisModule_Log {
+            log(ctx, level.as_ptr(), c"%s".as_ptr(), line.as_ptr());
+        }
+    }
+}
+
+/// Text for C: bytes that would end a line or a string become `?`.
+pub fn c_text(text: &str) -> CString {
+    let clean: Vec<u8> = text.bytes().map(|b| if matches!(b, 0 | b'\r' | b'\n') { b'?' } else { b }).collect();
+    CString::new(clean).expect("no NUL is left")
+}
+
+/// A C string that lives as long as the process: for tables that the server may keep.
+pub fn leak(text: &str) -> *const c_char {
+    c_text(text).into_raw()
+}
+
+/// `REDISMODULE_OK` and `REDISMODULE_ERR` as callbacks answer them.
+pub const OK: c_int = raw::REDISMODULE_OK as c_int;
+/// See [`OK`].
+pub const ERR: c_int = raw::REDISMODULE_ERR as c_int;

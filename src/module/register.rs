@@ -1,0 +1,214 @@
+//! From a [`Command`] to a command of the server: the C entry point, and registration with all that the `Spec` says.
+
+use std::ffi::{c_int, CStr, CString};
+use std::mem;
+use std::ptr::{null, null_mut, NonNull};
+
+use redis_module::raw;
+
+use super::args::Args;
+use super::db::Db;
+use super::error::{Refusal, Result};
+use super::ffi::{api, c_text, guard, leak, log, ERR, OK};
+use super::spec::{Access, ArgKind, ArgSpec, Keys, Spec};
+
+/// A command: a type, because a C callback carries no data of ours.
+pub trait Command {
+    /// What it looks like from outside.
+    const SPEC: Spec;
+
+    /// The parsed call. It may point into the arguments.
+    type Call<'a>;
+
+    /// Reads the arguments, and nothing else. Whatever is left afterwards is refused.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn parse<'a>(args: &mut Args<'a>) -> Result<Self::Call<'a>>;
+
+    /// Looks at the database, changes it, and writes the reply: all of it, or an error and nothing before it.
+    ///
+    /// # Errors
+    /// Why the call is refused; then nothing was changed and nothing written.
+    fn run(call: Self::Call<'_>, db: &Db<'_>) -> Result<()>;
+}
+
+/// The entry point of command `C`.
+///
+/// # Safety
+/// Called by the server as a command callback.
+pub unsafe extern "C" fn entry<C: Command>(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: *mut *mut raw::RedisModuleString,
+    argc: c_int,
+) -> c_int {
+    guard(
+        C::SPEC.name,
+        || {
+            // SAFETY: the context lives (ffi invariant 1).
+            unsafe { api!(RedisModule_ReplyWithError(ctx, c"ERR internal error".as_ptr())) };
+        },
+        || {
+            // SAFETY: `argc` live strings, none null (ffi invariant 3).
+            let argv = unsafe {
+                std::slice::from_raw_parts(argv.cast::<NonNull<raw::RedisModuleString>>(), usize::try_from(argc).unwrap_or(0))
+            };
+            // SAFETY: the strings live until this call returns.
+            let mut args = unsafe { Args::new(argv) };
+            let db = Db::new(ctx, argv);
+            let outcome = C::parse(&mut args).and_then(|call| {
+                args.finish()?;
+                C::run(call, &db)
+            });
+            if let Err(refusal) = outcome {
+                db.reply().error(&refusal);
+            }
+        },
+    );
+    OK
+}
+
+/// The ACL category of every command, where the server lets modules add one (Redis 7.4 and later).
+pub const CATEGORY: &CStr = c"ndarray";
+
+/// Makes the category known.
+pub fn register_category(ctx: *mut raw::RedisModuleCtx) -> bool {
+    // SAFETY: during load, with a context that lives; reading a pointer that is written once.
+    unsafe {
+        let Some(add) = raw::RedisModule_AddACLCategory else { return false };
+        let added = add(ctx, CATEGORY.as_ptr()) == OK;
+        if !added {
+            log(ctx, c"notice", "the ACL category 'ndarray' could not be added");
+        }
+        added
+    }
+}
+
+/// Registers command `C`.
+///
+/// # Errors
+/// The name of the step that the server refused.
+pub fn register<C: Command>(ctx: *mut raw::RedisModuleCtx, with_category: bool) -> Result<(), String> {
+    let spec = &C::SPEC;
+    let name = c_text(spec.name);
+    let flags = c_text(spec.flags);
+    let (first, last, step) = match spec.keys {
+        Keys::One(_) => (1, 1, 1),
+        Keys::Counted(_) => (0, 0, 0),
+    };
+    // SAFETY: during load; the server copies names and flags.
+    unsafe {
+        if api!(RedisModule_CreateCommand(ctx, name.as_ptr(), Some(entry::<C>), flags.as_ptr(), first, last, step)) == ERR {
+            return Err(format!("{}: the command could not be created", spec.name));
+        }
+        let command = api!(RedisModule_GetCommand(ctx, name.as_ptr()));
+        if command.is_null() {
+            return Err(format!("{}: the command is not there", spec.name));
+        }
+        if let Some(set_info) = raw::RedisModule_SetCommandInfo {
+            let mut info = command_info(spec);
+            if set_info(command, &mut *info) == ERR {
+                return Err(format!("{}: the server refused its description", spec.name));
+            }
+        }
+        if let (true, Some(set_categories)) = (with_category, raw::RedisModule_SetCommandACLCategories) {
+            let access = if spec.is_write() { "write" } else { "read" };
+            let categories = c_text(&format!("ndarray {access}"));
+            if set_categories(command, categories.as_ptr()) == ERR {
+                return Err(format!("{}: the server refused its ACL categories", spec.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+static VERSION: raw::RedisModuleCommandInfoVersion = raw::RedisModuleCommandInfoVersion {
+    version: 1,
+    sizeof_historyentry: mem::size_of::<raw::RedisModuleCommandHistoryEntry>(),
+    sizeof_keyspec: mem::size_of::<raw::RedisModuleCommandKeySpec>(),
+    sizeof_arg: mem::size_of::<raw::RedisModuleCommandArg>(),
+};
+
+/// The description as the server takes it. Its strings and tables are leaked: once per command and process, a few
+/// hundred bytes, and no question of who frees what.
+fn command_info(spec: &Spec) -> Box<raw::RedisModuleCommandInfo> {
+    // SAFETY: plain C structs, for which all zeros are valid and end the tables.
+    let (mut info, mut key_specs) = unsafe {
+        (
+            Box::new(mem::zeroed::<raw::RedisModuleCommandInfo>()),
+            Box::new(mem::zeroed::<[raw::RedisModuleCommandKeySpec; 2]>()),
+        )
+    };
+    let (Keys::One(access) | Keys::Counted(access)) = spec.keys;
+    key_specs[0].flags = key_flags(access);
+    key_specs[0].begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
+    key_specs[0].bs.index.pos = 1;
+    match spec.keys {
+        Keys::One(_) => {
+            key_specs[0].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
+            key_specs[0].fk.range.lastkey = 0;
+            key_specs[0].fk.range.keystep = 1;
+        }
+        Keys::Counted(_) => {
+            key_specs[0].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_KEYNUM;
+            key_specs[0].fk.keynum.keynumidx = 0;
+            key_specs[0].fk.keynum.firstkey = 1;
+            key_specs[0].fk.keynum.keystep = 1;
+        }
+    }
+    info.version = &VERSION;
+    info.summary = leak(spec.summary);
+    info.complexity = leak(spec.complexity);
+    info.since = leak(spec.since);
+    info.arity = spec.arity();
+    info.key_specs = Box::leak(key_specs).as_mut_ptr();
+    info.args = arg_table(spec.args);
+    info
+}
+
+fn key_flags(access: Access) -> u64 {
+    let flags = match access {
+        Access::Read => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
+        Access::ReadMeta => raw::REDISMODULE_CMD_KEY_RO,
+        Access::Overwrite => raw::REDISMODULE_CMD_KEY_OW | raw::REDISMODULE_CMD_KEY_UPDATE,
+        Access::Update => raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_UPDATE,
+    };
+    u64::from(flags)
+}
+
+fn arg_table(args: &'static [ArgSpec]) -> *mut raw::RedisModuleCommandArg {
+    let text = |s: &str| if s.is_empty() { null() } else { CString::new(s).map_or(null(), |s| s.into_raw().cast_const()) };
+    let mut table: Vec<raw::RedisModuleCommandArg> = args
+        .iter()
+        .map(|arg| raw::RedisModuleCommandArg {
+            name: text(arg.name),
+            type_: match arg.kind {
+                ArgKind::Key => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_KEY,
+                ArgKind::String => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_STRING,
+                ArgKind::Integer => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
+                ArgKind::Double => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_DOUBLE,
+                ArgKind::UnixTime => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_UNIX_TIME,
+                ArgKind::Token => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN,
+                ArgKind::OneOf => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF,
+                ArgKind::Block => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
+            },
+            key_spec_index: if arg.kind == ArgKind::Key { 0 } else { -1 },
+            token: text(arg.token),
+            summary: null(),
+            since: null(),
+            flags: (if arg.optional { raw::REDISMODULE_CMD_ARG_OPTIONAL } else { 0 }
+                | if arg.multiple { raw::REDISMODULE_CMD_ARG_MULTIPLE } else { 0 }) as c_int,
+            deprecated_since: null(),
+            subargs: if arg.args.is_empty() { null_mut() } else { arg_table(arg.args) },
+            display_text: null(),
+        })
+        .collect();
+    // SAFETY: a plain C struct; all zeros end the table.
+    table.push(unsafe { mem::zeroed() });
+    Box::leak(table.into_boxed_slice()).as_mut_ptr()
+}
+
+/// A refusal for things that cannot be said better.
+pub fn refuse<T>(what: &'static str) -> Result<T> {
+    Err(Refusal::Other(what))
+}
