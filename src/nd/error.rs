@@ -118,6 +118,22 @@ pub enum Error {
         /// The array's rank.
         ndim: usize,
     },
+    /// A list of booleans of another length than its axis.
+    BooleanLength {
+        /// The axis, from 0.
+        axis: usize,
+        /// The list's length.
+        given: usize,
+        /// The axis's length.
+        len: usize,
+    },
+    /// Lists of one index that do not broadcast together.
+    ListBroadcast {
+        /// What the lists before it broadcast to.
+        before: Shape,
+        /// The list's shape; of a boolean list, how many are true.
+        given: Shape,
+    },
     /// Subscript text that does not parse.
     IndexSyntax {
         /// Column in the text, from 1.
@@ -202,7 +218,13 @@ impl Error {
             | ElementCount { .. }
             | Ragged { .. }
             | ChunkShape { .. } => "SHAPE",
-            OutOfBounds { .. } | TooManyIndices { .. } | IndexSyntax { .. } | Axis { .. } | RepeatedAxis { .. } => "INDEX",
+            OutOfBounds { .. }
+            | TooManyIndices { .. }
+            | BooleanLength { .. }
+            | ListBroadcast { .. }
+            | IndexSyntax { .. }
+            | Axis { .. }
+            | RepeatedAxis { .. } => "INDEX",
             NotANumber { .. } | OutOfRange { .. } | Empty { .. } | Value(_) => "VALUE",
             Syntax(_) => "SYNTAX",
             TooManyElements { .. } | Limit { .. } => "LIMIT",
@@ -255,7 +277,10 @@ impl fmt::Display for Error {
             }
             UnsupportedDtype { dtype, by, hint } => write!(f, "{by} cannot carry {dtype} ({hint})"),
             UnknownDescriptor { format, given } => {
-                write!(f, "{format} descriptor '{given}' names no dtype that is stored here (only plain numbers and bool)")
+                write!(
+                    f,
+                    "{format} descriptor '{given}' names no dtype that is stored here (only plain numbers and bool)"
+                )
             }
             Cast { from, to, rule } => write!(f, "cannot cast {from} to {to} under the rule '{rule}'"),
             ShapeSyntax { given } => {
@@ -283,6 +308,12 @@ impl fmt::Display for Error {
             ),
             TooManyIndices { given, ndim } => {
                 write!(f, "{given} indices for an array of {ndim} dimensions (use at most {ndim})")
+            }
+            BooleanLength { axis, given, len } => {
+                write!(f, "axis {axis}: boolean list of length {given} for length {len}")
+            }
+            ListBroadcast { before, given } => {
+                write!(f, "lists of shapes {before} and {given} do not broadcast together (use equal lengths, or 1)")
             }
             IndexSyntax { column, what } => write!(f, "column {column}: {what}"),
             Axis { axis, ndim: 0 } => write!(f, "axis {axis} is out of bounds for an array of 0 dimensions"),
