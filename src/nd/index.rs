@@ -20,7 +20,7 @@
 //!   the first of them stood, or in front where a slice, `...` or newaxis separates them.
 //! - A list of booleans uses up as many axes as it is deep, and is the lists of positions where it is true. A lone
 //!   boolean is such a list of depth 0: it uses up no axis, and adds one of length 1 or 0.
-//! - Positions are not checked where the lists broadcast to nothing.
+//! - Positions in lists are not checked where the lists broadcast to nothing.
 //!
 //! Two deliberate differences: a list of integers and booleans together is refused (NumPy reads `True` as 1 there), and
 //! an integer beyond 64 bits is out of bounds, shown as the nearest 64-bit number.

@@ -47,56 +47,49 @@ pub(super) fn advanced(index: &Index, shape: &Shape) -> Result<Advanced> {
     let is_empty = points.contains(&0);
     check_rank(index.made + rest + points.ndim())?;
 
-    let mut axis = 0;
     let mut terms = SmallVec::new();
     let mut ranges: SmallVec<[(usize, AxisRange); 4]> = SmallVec::new();
     let mut plain = Shape::scalar(); // the axes of the result that are not the lists'
     let mut stretch = Stretch::Before;
     let (mut axes_before, mut ranges_before) = (0, 0); // where the first list stands
-    for item in index.items.iter().chain((!index.has_ellipsis).then_some(&Item::Ellipsis)) {
-        match item {
-            Item::Integer(_) | Item::Boolean(_) | Item::List(_) => match stretch {
-                Stretch::Before => {
-                    (axes_before, ranges_before) = (plain.ndim(), ranges.len());
-                    stretch = Stretch::Within;
-                }
-                Stretch::Within => {}
-                Stretch::After => (axes_before, ranges_before) = (0, 0),
-            },
-            _ if stretch == Stretch::Within => stretch = Stretch::After,
+                                                       // Without `...`, the axes that nothing uses up follow the items.
+    let last = (!index.has_ellipsis).then_some((index.used, &Item::Ellipsis));
+    for (axis, item) in with_axes(index, shape).chain(last) {
+        match (item, stretch) {
+            (Item::Integer(_) | Item::Boolean(_) | Item::List(_), Stretch::Before) => {
+                (axes_before, ranges_before) = (plain.ndim(), ranges.len());
+                stretch = Stretch::Within;
+            }
+            (Item::Integer(_) | Item::Boolean(_) | Item::List(_), Stretch::Within) => {}
+            (Item::Integer(_) | Item::Boolean(_) | Item::List(_), Stretch::After) => {
+                (axes_before, ranges_before) = (0, 0)
+            }
+            (_, Stretch::Within) => stretch = Stretch::After,
             _ => {}
         }
         match item {
-            Item::Integer(i) => {
-                if !is_empty {
-                    let positions = vec![position(*i, axis, shape[axis])?];
-                    terms.push(Term::new(axis, &shape[axis..=axis], positions, &Shape::scalar(), &points));
-                }
-                axis += 1;
+            Item::Integer(i) if !is_empty => {
+                let positions = vec![position(*i, axis, shape[axis])?];
+                terms.push(Term::new(axis, &shape[axis..=axis], positions, &Shape::scalar(), &points));
             }
+            Item::List(list) if !is_empty => {
+                let positions = list.positions(axis, shape[axis])?;
+                let dims = &shape[axis..axis + list.axes()];
+                terms.push(Term::new(axis, dims, positions, &list.points_shape(), &points));
+            }
+            Item::Integer(_) | Item::List(_) | Item::Boolean(_) => {}
             Item::Slice(s) => {
                 let range = s.range(shape[axis]);
                 plain.push(range.len)?;
                 ranges.push((axis, range));
-                axis += 1;
             }
             Item::Ellipsis => {
                 for (axis, &len) in shape.iter().enumerate().skip(axis).take(rest) {
                     plain.push(len)?;
                     ranges.push((axis, AxisRange::whole(len)));
                 }
-                axis += rest;
             }
             Item::NewAxis => plain.push(1)?,
-            Item::Boolean(_) => {}
-            Item::List(list) => {
-                let next = axis + list.axes();
-                if !is_empty {
-                    let positions = list.positions(axis, shape[axis])?;
-                    terms.push(Term::new(axis, &shape[axis..next], positions, &list.points_shape(), &points));
-                }
-                axis = next;
-            }
         }
     }
 
@@ -120,24 +113,23 @@ enum Stretch {
     After,
 }
 
-/// The shape that the lists broadcast to, after checking the boolean lists against their axes.
+/// The shape that the lists broadcast to. Before that, in NumPy's order, the boolean lists are checked against their axes,
+/// and the integers, which unlike lists must be within their axis even where the lists broadcast to nothing.
 fn points_shape(index: &Index, shape: &Shape) -> Result<Shape> {
-    let mut axis = 0;
-    for item in &index.items {
-        match item {
-            Item::Integer(_) | Item::Slice(_) => axis += 1,
-            Item::Ellipsis => axis += shape.ndim() - index.used,
-            Item::NewAxis | Item::Boolean(_) => {}
-            Item::List(list) => {
-                if let Values::Booleans(_) = list.values {
-                    for (axis, (&given, &len)) in (axis..).zip(list.shape.iter().zip(&shape[axis..])) {
-                        if given != len {
-                            return Err(Error::BooleanLength { axis, given, len });
-                        }
+    for (axis, item) in with_axes(index, shape) {
+        if let Item::List(list) = item {
+            if let Values::Booleans(_) = list.values {
+                for (axis, (&given, &len)) in (axis..).zip(list.shape.iter().zip(&shape[axis..])) {
+                    if given != len {
+                        return Err(Error::BooleanLength { axis, given, len });
                     }
                 }
-                axis += list.axes();
             }
+        }
+    }
+    for (axis, item) in with_axes(index, shape) {
+        if let Item::Integer(i) = item {
+            position(*i, axis, shape[axis])?;
         }
     }
     let mut points = Shape::scalar();
@@ -149,6 +141,21 @@ fn points_shape(index: &Index, shape: &Shape) -> Result<Shape> {
         }
     }
     Ok(points)
+}
+
+/// The items, each with the axis it starts at.
+fn with_axes<'a>(index: &'a Index, shape: &Shape) -> impl Iterator<Item = (usize, &'a Item)> {
+    let rest = shape.ndim() - index.used;
+    index.items.iter().scan(0, move |next, item| {
+        let axis = *next;
+        *next += match item {
+            Item::Integer(_) | Item::Slice(_) => 1,
+            Item::Ellipsis => rest,
+            Item::NewAxis | Item::Boolean(_) => 0,
+            Item::List(list) => list.axes(),
+        };
+        Some((axis, item))
+    })
 }
 
 /// Two shapes aligned at their last axes; lengths are equal, or one of them is 1.
