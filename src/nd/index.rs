@@ -25,8 +25,9 @@
 //! Two deliberate differences: a list of integers and booleans together is refused (NumPy reads `True` as 1 there), and
 //! an integer beyond 64 bits is out of bounds, shown as the nearest 64-bit number.
 //!
-//! Text comes from outside: it is at most [`MAX_TEXT`] bytes, lists nest at most [`MAX_DEPTH`] deep, and what is kept
-//! grows with the text alone, never with the selection. Lists are not expanded when they broadcast.
+//! Text comes from outside: it is at most [`MAX_TEXT`] bytes and [`MAX_ITEMS`] items, lists nest at most [`MAX_DEPTH`]
+//! deep, and what is kept grows with the text alone, never with the selection. Lists are not expanded when they
+//! broadcast. An index without lists, of at most four items and an array of at most four axes, allocates nothing.
 
 use smallvec::SmallVec;
 
@@ -46,6 +47,9 @@ pub const MAX_TEXT: usize = 1 << 20;
 
 /// How deep lists nest at most: as many dimensions as an array may have.
 pub const MAX_DEPTH: usize = super::shape::MAX_NDIM;
+
+/// How many parts between commas an index has at most, as in NumPy.
+pub const MAX_ITEMS: usize = 2 * super::shape::MAX_NDIM;
 
 /// A parsed index, of no array yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +131,7 @@ impl Index {
     ///
     /// # Errors
     /// `INDEX` with the column where the text breaks the grammar, for a step of 0, a second `...`, and lists that are
-    /// ragged, mixed or too deep; `LIMIT` above [`MAX_TEXT`] bytes.
+    /// ragged, mixed or too deep, and for too many items; `LIMIT` above [`MAX_TEXT`] bytes.
     pub fn parse(text: &[u8]) -> Result<Index> {
         parse::index(text)
     }

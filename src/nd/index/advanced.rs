@@ -98,7 +98,8 @@ impl Advanced {
     }
 
     /// The axis and the positions on it where the index is one list of integers (or one flat list of booleans) and
-    /// whole or sliced axes: what `numpy.take` does. The list's own shape does not matter to the order of elements.
+    /// whole or sliced axes: what `numpy.take` does. The list's own shape does not matter to the order of elements. `None` where
+    /// there are no points.
     pub fn as_take(&self) -> Option<(usize, &[usize])> {
         match &self.terms[..] {
             [term] if term.dims.len() == 1 && term.positions.len() == self.point_count() => {

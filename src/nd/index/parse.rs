@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::super::error::{quoted, Error, Result};
 use super::super::shape::Shape;
-use super::{Index, Item, List, Slice, Values, MAX_DEPTH, MAX_TEXT};
+use super::{Index, Item, List, Slice, Values, MAX_DEPTH, MAX_ITEMS, MAX_TEXT};
 
 /// Reads a whole index.
 pub(super) fn index(text: &[u8]) -> Result<Index> {
@@ -12,6 +12,9 @@ pub(super) fn index(text: &[u8]) -> Result<Index> {
     let mut index = Index { items: SmallVec::new(), used: 0, made: 0, has_ellipsis: false, is_advanced: false };
     p.sequence("an index", |p| {
         let column = p.column();
+        if index.items.len() == MAX_ITEMS {
+            return Err(p.wrong_at(column, format!("an index has at most {MAX_ITEMS} parts")));
+        }
         let item = p.item()?;
         match &item {
             Item::Integer(_) => index.used += 1,
@@ -235,7 +238,7 @@ impl<'a> Parser<'a> {
         }
         let known = *list.lengths[depth - 1].get_or_insert(len);
         if known != len {
-            let what = format!("a ragged list: {len} elements where the lists before it hold {known}");
+            let what = format!("a ragged list: length {len} where the lists before it have length {known}");
             return Err(self.wrong_at(open + 1, what));
         }
         self.at += 1; // the closing bracket

@@ -80,7 +80,7 @@ fn err_text_says_the_column_and_what_is_wrong() {
         ("[0:2]", "INDEX column 3: ':' where ',' or ']' should stand"),
         ("[None]", "INDEX column 2: a list holds integers, booleans or lists of them"),
         ("[1, True]", "INDEX column 5: a list holds integers or booleans, not both"),
-        ("[[0, 1], [2]]", "INDEX column 10: a ragged list: 1 elements where the lists before it hold 2"),
+        ("[[0, 1], [2]]", "INDEX column 10: a ragged list: length 1 where the lists before it have length 2"),
         ("[0, [1]]", "INDEX column 5: a ragged list: a list where the others hold an element"),
         ("[[0], 1]", "INDEX column 7: a ragged list: an element where the others hold a list"),
         ("[[[0]], []]", "INDEX column 9: a ragged list: an empty list where the others hold lists"),
@@ -89,6 +89,7 @@ fn err_text_says_the_column_and_what_is_wrong() {
     ] {
         assert_eq!(message(&[3, 4], text), want, "{text}");
     }
+    assert_eq!(message(&[9], &"0,".repeat(129)), "INDEX column 257: an index has at most 128 parts");
     assert_eq!(message(&[9], &"[".repeat(65)), "INDEX column 65: lists nest more than 64 deep");
     assert_eq!(
         Index::parse(&vec![b' '; MAX_TEXT + 1]).unwrap_err().to_string(),
@@ -139,6 +140,25 @@ fn err_a_selection_too_large_to_count_is_refused_before_it_is_built() {
 }
 
 #[test]
+fn small_basic_indexes_stay_off_the_heap() {
+    for (dims, text) in [(&[9, 9, 9, 9][..], "1:5, ..., None, -1"), (&[9, 9, 9, 9], "0,1,2,3"), (&[5], "10:20")] {
+        let index = Index::parse(text.as_bytes()).unwrap();
+        let Selection::Basic(basic) = index.resolve(&Shape::new(dims).unwrap()).unwrap() else { panic!("{text}") };
+        assert!(!index.items.spilled() && !basic.axes.spilled() && basic.out_shape.ndim() <= 4, "{text}");
+    }
+}
+
+#[test]
+fn the_longest_texts_answer() {
+    for unit in [":,", "None,", "[],", "[0],", "[[],", "0,", "[", "[[0,", "True,", "...,", "(", "-", "9", " ", "\0"] {
+        let text = unit.repeat(MAX_TEXT / unit.len());
+        let _ = select(&[0, 3], &text);
+        let _ = select(&[0, 3], &format!("[{}]", &text[..text.len() - 2]));
+        let _ = parse_axes(text.as_bytes());
+    }
+}
+
+#[test]
 fn ok_axes() {
     for (text, want) in [
         ("0", &[0][..]),
@@ -183,6 +203,7 @@ fn kind(error: &Error) -> &'static str {
         Error::IndexSyntax { what, .. } if what.contains("second '...'") => "ellipsis",
         Error::IndexSyntax { what, .. } if what.contains("ragged") => "ragged",
         Error::IndexSyntax { what, .. } if what.contains("deep") => "rank",
+        Error::IndexSyntax { what, .. } if what.contains("parts") => "too-many",
         Error::IndexSyntax { .. } => "syntax",
         _ => "another",
     }
