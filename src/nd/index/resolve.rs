@@ -50,21 +50,19 @@ pub(super) fn advanced(index: &Index, shape: &Shape) -> Result<Advanced> {
     let mut terms = SmallVec::new();
     let mut ranges: SmallVec<[(usize, AxisRange); 4]> = SmallVec::new();
     let mut plain = Shape::scalar(); // the axes of the result that are not the lists'
+                                     // Where the first list stands.
     let mut stretch = Stretch::Before;
-    let (mut axes_before, mut ranges_before) = (0, 0); // where the first list stands
-                                                       // Without `...`, the axes that nothing uses up follow the items.
+    let (mut axes_before, mut ranges_before) = (0, 0);
+    // Without `...`, the axes that nothing uses up follow the items.
     let last = (!index.has_ellipsis).then_some((index.used, &Item::Ellipsis));
     for (axis, item) in with_axes(index, shape).chain(last) {
-        match (item, stretch) {
-            (Item::Integer(_) | Item::Boolean(_) | Item::List(_), Stretch::Before) => {
+        match (stretch, item.makes_points()) {
+            (Stretch::Before, true) => {
                 (axes_before, ranges_before) = (plain.ndim(), ranges.len());
                 stretch = Stretch::Within;
             }
-            (Item::Integer(_) | Item::Boolean(_) | Item::List(_), Stretch::Within) => {}
-            (Item::Integer(_) | Item::Boolean(_) | Item::List(_), Stretch::After) => {
-                (axes_before, ranges_before) = (0, 0)
-            }
-            (_, Stretch::Within) => stretch = Stretch::After,
+            (Stretch::Within, false) => stretch = Stretch::After,
+            (Stretch::After, true) => (axes_before, ranges_before) = (0, 0),
             _ => {}
         }
         match item {
@@ -105,8 +103,8 @@ pub(super) fn advanced(index: &Index, shape: &Shape) -> Result<Advanced> {
     Ok(Advanced { outer: ranges, terms, points, inner, out_shape })
 }
 
-/// Where the items stand, seen from those that make the index advanced.
-#[derive(Clone, Copy, PartialEq)]
+/// Where an item stands, seen from the lists.
+#[derive(Clone, Copy)]
 enum Stretch {
     Before,
     Within,
@@ -170,6 +168,13 @@ fn broadcast(a: &Shape, b: &Shape) -> Result<Shape> {
         }
     }
     Ok(wide)
+}
+
+impl Item {
+    /// Whether it counts as a list once an index holds one.
+    fn makes_points(&self) -> bool {
+        matches!(self, Item::Integer(_) | Item::Boolean(_) | Item::List(_))
+    }
 }
 
 impl List {
