@@ -5,5 +5,6 @@
 
 pub mod dtype;
 pub mod error;
+pub mod format;
 pub mod scalar;
 pub mod shape;
