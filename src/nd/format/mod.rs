@@ -20,13 +20,13 @@ use super::dtype::{swap_bytes, ByteOrder, Dtype};
 use super::error::{Error, Result};
 use super::shape::Shape;
 
-// pub mod arrow;
+pub mod arrow;
 mod digits;
 pub mod json;
 pub mod npy;
 // pub mod npz;
 mod strided;
-// pub mod text;
+pub mod text;
 pub mod values;
 
 /// An array as it came in: dtype, shape and its C-order little-endian elements, not yet stored.
