@@ -156,9 +156,9 @@ fn parse_complex(s: &str) -> Option<Number> {
     };
     // The sign between the parts: the last one that does not belong to an exponent.
     let bytes = body.as_bytes();
-    let split = (1..bytes.len())
-        .rev()
-        .find(|&i| matches!(bytes[i], b'+' | b'-') && !(matches!(bytes[i - 1], b'e' | b'E') && !body[..i].ends_with("inf")));
+    let split = (1..bytes.len()).rev().find(|&i| {
+        matches!(bytes[i], b'+' | b'-') && !(matches!(bytes[i - 1], b'e' | b'E') && !body[..i].ends_with("inf"))
+    });
     let (re, im) = match split {
         Some(i) => (body[..i].parse().ok()?, &body[i..]),
         None => (0.0, body),
@@ -266,11 +266,27 @@ fn shortest_exponential(x: f64, dtype: Dtype) -> String {
 }
 
 /// Tries one digit after another until the text reads back; at most five are needed for 16-bit floats.
+///
+/// Where the nearest decimal does not read back, the next one up may: above a power of two the floats lie twice as far
+/// apart as below it.
 fn shortest_by_trial(x: f64, round: impl Fn(f64) -> f64) -> String {
+    let reads_back = |s: &String| s.parse().is_ok_and(|y| round(y) == x);
     (0..=5)
-        .map(|digits| format!("{x:.digits$e}"))
-        .find(|s| s.parse().is_ok_and(|y| round(y) == x))
+        .flat_map(|digits| {
+            let nearest = format!("{x:.digits$e}");
+            let up = next_up(&nearest);
+            [Some(nearest), up].into_iter().flatten()
+        })
+        .find(reads_back)
         .unwrap_or_else(|| format!("{x:e}"))
+}
+
+/// A decimal in exponential form with its last digit one up; `None` where that carries.
+fn next_up(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once('e')?;
+    let last = mantissa.chars().last()?.to_digit(10).filter(|&d| d < 9)?;
+    let head = &mantissa[..mantissa.len() - 1];
+    Some(format!("{head}{}e{exponent}", last + 1))
 }
 
 /// Lays digits and exponent out as Python's `repr` does: fixed from 1e-4 up to 1e16, scientific outside.
@@ -429,7 +445,10 @@ mod tests {
         ] {
             assert!(matches!(Scalar::parse(text.as_bytes(), d), Err(Error::OutOfRange { .. })), "{text} {d}");
         }
-        assert_eq!(Scalar::parse(b"18446744073709551615", Dtype::UInt64).unwrap().number(), Number::Int(u64::MAX.into()));
+        assert_eq!(
+            Scalar::parse(b"18446744073709551615", Dtype::UInt64).unwrap().number(),
+            Number::Int(u64::MAX.into())
+        );
         assert_eq!(Scalar::parse(b"1e3", Dtype::Int32).unwrap().number(), Number::Int(1000));
     }
 
@@ -452,6 +471,7 @@ mod tests {
         assert_eq!(Scalar::of(0.1f32).python().to_string(), "0.1");
         assert_eq!(Scalar::of(f16::from_f64(0.1)).python().to_string(), "0.1");
         assert_eq!(Scalar::of(f16::from_f64(65504.0)).short().to_string(), "65500");
+        assert_eq!(Scalar::of(f16::from_f64(0.015625)).python().to_string(), "0.01563");
         assert_eq!(Scalar::of(bf16::from_f64(3.140625)).short().to_string(), "3.14");
         assert_eq!(Scalar::of(3.0).short().to_string(), "3");
         assert_eq!(Scalar::of(Complex64::new(1.0, -2.5)).python().to_string(), "(1-2.5j)");
