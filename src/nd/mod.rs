@@ -5,5 +5,7 @@
 
 pub mod dtype;
 pub mod error;
+pub mod kernels;
+pub mod rounding;
 pub mod scalar;
 pub mod shape;
