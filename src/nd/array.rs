@@ -551,6 +551,35 @@ impl Array {
         }
     }
 
+    /// The lengths in bytes that [`Array::visit_run`] will hand out, without reading anything.
+    pub fn visit_run_sizes(&self, start: usize, len: usize, mut f: impl FnMut(usize)) {
+        let itemsize = self.dtype.itemsize();
+        if len == 0 {
+            return;
+        }
+        let Some(chunks) = self.chunks() else { return f(len * itemsize) };
+        let grid = self.grid_of(chunks);
+        let end = start + len;
+        let mut at = start;
+        while at < end {
+            let (stop, is_fill) = if grid.is_contiguous() {
+                let (place, first) = grid.chunk_of_run(at);
+                (end.min(first + place.size()), !chunks.map.contains_key(&place.number))
+            } else {
+                let shape = self.shape();
+                let row: usize = shape[1..].iter().product();
+                let height = grid.chunk_shape()[0];
+                (end.min((at / row / height + 1) * height * row), false)
+            };
+            let bytes = (stop - at) * itemsize;
+            match is_fill {
+                true => (0..bytes).step_by(FILL_PIECE).for_each(|i| f(FILL_PIECE.min(bytes - i))),
+                false => f(bytes),
+            }
+            at = stop;
+        }
+    }
+
     /// [`Array::visit_run`] for chunks that are no runs: one band of the outermost axis at a time.
     fn visit_bands(
         &self,
@@ -739,14 +768,16 @@ impl StoreOptions {
     }
 }
 
-/// Calls `f` with `len` bytes of repeated `element`, in pieces of at most 64 KiB.
+/// Repeated elements are handed out in pieces of at most this many bytes.
+const FILL_PIECE: usize = 64 << 10;
+
+/// Calls `f` with `len` bytes of repeated `element`, in pieces of at most [`FILL_PIECE`].
 fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    const PIECE: usize = 64 << 10;
-    let mut piece = vec![0; len.min(PIECE)];
+    let mut piece = vec![0; len.min(FILL_PIECE)];
     chunk::fill_with(element, &mut piece);
     let mut left = len;
     while left > 0 {
-        let n = left.min(PIECE);
+        let n = left.min(FILL_PIECE);
         f(&piece[..n])?;
         left -= n;
     }

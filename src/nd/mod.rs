@@ -12,6 +12,7 @@ pub mod error;
 pub mod format;
 pub mod grid;
 pub mod index;
+pub mod kernels;
 pub mod memory;
 pub mod scalar;
 pub mod shape;

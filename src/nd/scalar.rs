@@ -10,6 +10,7 @@ use num_complex::{Complex, Complex32, Complex64};
 
 use super::dtype::{dispatch, Bool8, Dtype, Element, Kind};
 use super::error::{quoted, Error, Result};
+use super::rounding::{f32_to_f16, f64_to_bf16, f64_to_f16, i128_to_bf16};
 
 /// A number of any kind, exact for every dtype.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +62,7 @@ macro_rules! integers {
 integers!(i8 i16 i32 i64 u8 u16 u32 u64);
 
 macro_rules! floats {
-    ($($t:ty, $from_f64:expr, $to_f64:expr;)*) => {$(
+    ($($t:ty, $from_f64:expr, $from_int:expr, $to_f64:expr;)*) => {$(
         impl ScalarElement for $t {
             fn to_number(self) -> Number {
                 Number::Float($to_f64(self))
@@ -69,7 +70,7 @@ macro_rules! floats {
             fn from_number(n: Number) -> Option<$t> {
                 match n {
                     Number::Bool(b) => Some($from_f64(f64::from(u8::from(b)))),
-                    Number::Int(i) => Some($from_f64(i as f64)), // rounds to nearest, as NumPy does
+                    Number::Int(i) => Some($from_int(i)),
                     Number::Float(x) => Some($from_f64(x)),
                     Number::Complex(_) => None,
                 }
@@ -77,11 +78,12 @@ macro_rules! floats {
         }
     )*};
 }
+// Each rounds once, to nearest. An integer that float32 does not hold is above 2^24, where float16 is infinite anyway.
 floats! {
-    f16, f16::from_f64, f64::from;
-    bf16, bf16::from_f64, f64::from;
-    f32, |x| x as f32, f64::from;
-    f64, |x| x, |x| x;
+    f16, f64_to_f16, |i| f32_to_f16(i as f32), f64::from;
+    bf16, f64_to_bf16, i128_to_bf16, f64::from;
+    f32, |x| x as f32, |i| i as f32, f64::from;
+    f64, |x| x, |i| i as f64, |x| x;
 }
 
 impl ScalarElement for Bool8 {
@@ -259,8 +261,8 @@ impl Scalar {
 fn shortest_exponential(x: f64, dtype: Dtype) -> String {
     match dtype {
         Dtype::Float32 | Dtype::Complex64 => format!("{:e}", x as f32), // exact: x came from an f32
-        Dtype::Float16 => shortest_by_trial(x, |y| f64::from(f16::from_f64(y))),
-        Dtype::BFloat16 => shortest_by_trial(x, |y| f64::from(bf16::from_f64(y))),
+        Dtype::Float16 => shortest_by_trial(x, |y| f64::from(f64_to_f16(y))),
+        Dtype::BFloat16 => shortest_by_trial(x, |y| f64::from(f64_to_bf16(y))),
         _ => format!("{x:e}"),
     }
 }

@@ -1,0 +1,178 @@
+//! The options that `ND.SET` and its siblings share: existence, expiry, storage, digest conditions.
+
+use super::args::Args;
+use super::config;
+use super::db::{Db, Expiry, Slot};
+use super::error::Result;
+use crate::nd::array::StoreOptions;
+use crate::nd::codec::Policy;
+use crate::nd::error::{quoted, Error};
+use crate::nd::shape::Shape;
+
+/// `NX` or `XX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existence {
+    /// Only where there is no key.
+    Missing,
+    /// Only where there is one.
+    Present,
+}
+
+/// When the key should go, as the call says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ttl {
+    In(i64),
+    At(i64),
+    Keep,
+}
+
+/// A condition on the digest of what the key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestCondition {
+    /// `IFDEQ`: it is this one.
+    Equal(u64),
+    /// `IFDNE`: it is not, or there is no key.
+    Different(u64),
+}
+
+/// What follows the array argument of `ND.SET`.
+#[derive(Clone, Debug, Default)]
+pub struct SetOptions {
+    existence: Option<Existence>,
+    ttl: Option<Ttl>,
+    /// Where the word of a relative expiry stands in the call.
+    ttl_at: usize,
+    policy: Option<Policy>,
+    chunk_shape: Option<Shape>,
+    digest: Option<DigestCondition>,
+}
+
+impl SetOptions {
+    /// Reads every option that `allowed` names, in any order, each at most once, up to the end of the call.
+    ///
+    /// # Errors
+    /// `SYNTAX` for unknown or repeated options, and what is wrong with a value.
+    pub fn parse(args: &mut Args<'_>, allowed: &[&str]) -> Result<SetOptions> {
+        let mut options = SetOptions::default();
+        while let Some(word) = args.peek() {
+            let found = allowed.iter().find(|a| word.eq_ignore_ascii_case(a.as_bytes()));
+            let Some(name) = found else { return Err(args.unexpected(word)) };
+            let at = args.position();
+            args.next("an option")?;
+            options.take(name, at, args)?;
+        }
+        Ok(options)
+    }
+
+    fn take(&mut self, name: &str, at: usize, args: &mut Args<'_>) -> Result<()> {
+        let free = match name {
+            "NX" | "XX" => self.existence.is_none(),
+            "CODEC" => self.policy.is_none(),
+            "CHUNK" => self.chunk_shape.is_none(),
+            "IFDEQ" | "IFDNE" => self.digest.is_none(),
+            _ => self.ttl.is_none(),
+        };
+        if !free {
+            return Err(Error::syntax(format!("{name} is given beside an option that it repeats or excludes")).into());
+        }
+        match name {
+            "NX" => self.existence = Some(Existence::Missing),
+            "XX" => self.existence = Some(Existence::Present),
+            "CODEC" => self.policy = Some(Policy::parse(args.bytes("a codec")?)?),
+            "CHUNK" => self.chunk_shape = Some(args.shape()?),
+            "IFDEQ" => self.digest = Some(DigestCondition::Equal(digest(args)?)),
+            "IFDNE" => self.digest = Some(DigestCondition::Different(digest(args)?)),
+            "KEEPTTL" => self.ttl = Some(Ttl::Keep),
+            time => {
+                let n = args.integer(time, 1)?;
+                let unit = if time.starts_with('E') { 1000 } else { 1 };
+                // Half the range, so that adding the time of day cannot overflow.
+                let ms = n.checked_mul(unit).filter(|ms| *ms <= i64::MAX / 2).ok_or_else(|| {
+                    Error::value(format!("{time} {n} is too far in the future (at most {} milliseconds)", i64::MAX / 2))
+                })?;
+                self.ttl = Some(if time.ends_with("AT") { Ttl::At(ms) } else { Ttl::In(ms) });
+                self.ttl_at = at;
+            }
+        }
+        Ok(())
+    }
+
+    /// How the array is to be stored.
+    pub fn store(&self) -> StoreOptions {
+        let mut store = config::store_options();
+        if let Some(policy) = self.policy {
+            store.policy = policy;
+            store.codec_given = policy != Policy::Auto;
+        }
+        store.chunk_shape = self.chunk_shape.clone();
+        store
+    }
+
+    /// Whether the key's state lets the write go ahead.
+    ///
+    /// # Errors
+    /// `WRONGTYPE` where a digest is asked of another type.
+    pub fn allows(&self, slot: &Slot<'_>) -> Result<bool> {
+        let exists = match self.existence {
+            None => true,
+            Some(Existence::Missing) => slot.is_empty(),
+            Some(Existence::Present) => !slot.is_empty(),
+        };
+        if !exists {
+            return Ok(false);
+        }
+        let Some(condition) = self.digest else { return Ok(true) };
+        let digest = match slot.array()? {
+            Some(array) => Some(array.digest()?),
+            None => None,
+        };
+        Ok(match condition {
+            DigestCondition::Equal(d) => digest == Some(d),
+            DigestCondition::Different(d) => digest != Some(d),
+        })
+    }
+
+    /// When the key goes, in the server's terms.
+    pub fn expiry(&self, db: &Db<'_>) -> Expiry {
+        match self.ttl {
+            None => Expiry::Never,
+            Some(Ttl::Keep) => Expiry::Keep,
+            Some(Ttl::At(ms)) => Expiry::At(ms),
+            Some(Ttl::In(ms)) => Expiry::At(db.now() + ms),
+        }
+    }
+
+    /// Ends the write. A relative expiry is replicated as the moment it means, so that a replica, or an append-only file
+    /// read tomorrow, does not count from anew.
+    pub fn commit(
+        &self,
+        db: &Db<'_>,
+        expiry: Expiry,
+        command: &std::ffi::CStr,
+        event: &std::ffi::CStr,
+        keys: &[super::args::Key<'_>],
+    ) {
+        let (Some(Ttl::In(_)), Expiry::At(ms)) = (self.ttl, expiry) else {
+            return db.commit(event, keys);
+        };
+        let mut argv = db.argv();
+        let word = db.string(b"PXAT");
+        let time = db.string(ms.to_string().as_bytes());
+        argv[self.ttl_at - 1] = word.as_ptr(); // without the command's name
+        argv[self.ttl_at] = time.as_ptr();
+        db.commit_as(command, &mut argv, event, keys);
+    }
+}
+
+/// A digest as `ND.DIGEST` answers it: sixteen hex digits.
+///
+/// # Errors
+/// `SYNTAX` where it is missing, `VALUE` where it is none.
+pub fn digest(args: &mut Args<'_>) -> Result<u64> {
+    let text = args.bytes("a digest")?;
+    let digits = std::str::from_utf8(text).ok().filter(|s| s.len() == 16 && s.bytes().all(|b| b.is_ascii_hexdigit()));
+    let parsed = digits.and_then(|s| u64::from_str_radix(s, 16).ok());
+    Ok(parsed.ok_or_else(|| {
+        Error::value(format!("'{}' is not a digest (use the 16 hex digits that ND.DIGEST answers)", quoted(text)))
+    })?)
+}

@@ -1,0 +1,284 @@
+//! Formats: how an array is answered.
+//!
+//! Elements go from chunks to the server's reply buffer with as few copies as the protocol allows: one where they are
+//! one run in memory or go out in pieces, two where chunks must first be joined into one string. What can fail (a chunk
+//! that does not decode, a format that cannot carry the dtype) is done before the first word of the reply.
+
+use std::cell::RefCell;
+
+use super::args::Args;
+use super::config;
+use super::error::Result;
+use super::input::check_bytes;
+use super::reply::Reply;
+use crate::nd::array::Array;
+use crate::nd::dtype::Dtype;
+use crate::nd::error::Error;
+use crate::nd::format::{arrow, json, npy, text};
+use crate::nd::kernels::cast::cast;
+use crate::nd::memory::{self, Buffer};
+use crate::nd::scalar::Scalar;
+use crate::nd::shape::Shape;
+
+/// How an array is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// dtype, shape, bytes.
+    Triple,
+    /// The bytes alone.
+    Blob,
+    /// dtype, shape, and the bytes in pieces.
+    Pieces,
+    /// A `.npy` file.
+    Npy,
+    /// An Arrow IPC Tensor message.
+    Arrow,
+    /// A flat list of scalars.
+    Values,
+    /// Nested lists as text.
+    Json,
+    /// What `numpy.array2string` shows.
+    Text,
+}
+
+/// Pieces are at most this long; chunks of the usual size go out as they are.
+const PIECE: usize = 256 << 10;
+
+/// The joining buffer is kept up to this size between calls: fresh memory would cost a page fault for every 4 KiB.
+const KEPT: usize = 64 << 20;
+
+thread_local! {
+    static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Format {
+    /// Takes a format's word, if the next argument is one.
+    pub fn take(args: &mut Args<'_>) -> Option<Format> {
+        let formats = [
+            ("BLOB", Format::Blob),
+            ("PIECES", Format::Pieces),
+            ("NPY", Format::Npy),
+            ("ARROW", Format::Arrow),
+            ("VALUES", Format::Values),
+            ("JSON", Format::Json),
+            ("TEXT", Format::Text),
+        ];
+        formats.into_iter().find(|(word, _)| args.word(word)).map(|(_, format)| format)
+    }
+
+    /// The format at the end of a call; the triple where there is none.
+    pub fn at_end(args: &mut Args<'_>) -> Format {
+        Format::take(args).unwrap_or(Format::Triple)
+    }
+}
+
+/// An array to be answered: a run of a stored one, or elements made for the occasion.
+#[derive(Debug)]
+pub struct Content<'a> {
+    /// The element type.
+    pub dtype: Dtype,
+    /// The shape.
+    pub shape: Shape,
+    /// The elements.
+    pub body: Body<'a>,
+}
+
+/// Where the elements are.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// As many elements as the shape holds, in C order, from this one on.
+    Run(&'a Array, usize),
+    /// Elements of our own, aligned.
+    Own(Buffer),
+}
+
+impl<'a> Content<'a> {
+    /// A whole array.
+    pub fn whole(array: &'a Array) -> Content<'a> {
+        Content { dtype: array.dtype(), shape: array.shape(), body: Body::Run(array, 0) }
+    }
+
+    /// Elements made for the occasion; `bytes` are exactly those of dtype and shape.
+    ///
+    /// # Errors
+    /// `OOM`.
+    pub fn own(dtype: Dtype, shape: Shape, bytes: &[u8]) -> Result<Content<'a>> {
+        Ok(Content { dtype, shape, body: Body::Own(memory::buffer_from(bytes)?) })
+    }
+
+    fn size(&self) -> usize {
+        self.shape.len_or_max()
+    }
+
+    fn nbytes(&self) -> usize {
+        self.size().saturating_mul(self.dtype.itemsize())
+    }
+
+    /// Calls `f` with the elements piece by piece.
+    fn visit(&self, mut f: impl FnMut(&[u8]) -> crate::nd::error::Result<()>) -> Result<()> {
+        match &self.body {
+            Body::Run(array, start) => Ok(array.visit_run(*start, self.size(), f)?),
+            Body::Own(buffer) => Ok(f(memory::bytes(buffer, self.nbytes()))?),
+        }
+    }
+
+    /// Calls `f` with all elements in one slice: where they are, if they are one run in memory, else joined. `head` and
+    /// `tail` stand around them; with either, they are always joined.
+    fn with_bytes<R>(&self, head: &[u8], tail: &[u8], f: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let total = self.nbytes();
+        let bare = head.is_empty() && tail.is_empty();
+        match &self.body {
+            Body::Own(buffer) if bare => return Ok(f(memory::bytes(buffer, total))),
+            Body::Run(array, start) if bare => {
+                if let Some(bytes) = array.plain_bytes() {
+                    let first = start * self.dtype.itemsize();
+                    return Ok(f(&bytes[first..first + total]));
+                }
+            }
+            _ => {}
+        }
+        let mut joined = JOINED.take();
+        joined.clear();
+        let need = total + head.len() + tail.len();
+        joined.try_reserve_exact(need).map_err(|_| Error::OutOfMemory { bytes: need })?;
+        joined.extend_from_slice(head);
+        let mut f = Some(f);
+        let mut outcome = None;
+        let visited = self.visit(|piece| {
+            match piece.len() == total && bare {
+                true => outcome = f.take().map(|f| f(piece)),
+                false => joined.extend_from_slice(piece),
+            }
+            Ok(())
+        });
+        joined.extend_from_slice(tail);
+        if visited.is_ok() {
+            if let Some(f) = f.take() {
+                outcome = Some(f(&joined));
+            }
+        }
+        joined.shrink_to(KEPT);
+        JOINED.set(joined);
+        visited?;
+        Ok(outcome.expect("called once, on whichever way"))
+    }
+
+    /// The same elements in another dtype, as `astype` gives them.
+    ///
+    /// # Errors
+    /// `CORRUPT`, `OOM`, `LIMIT`.
+    pub fn cast(self, dtype: Dtype) -> Result<Content<'a>> {
+        if dtype == self.dtype {
+            return Ok(self);
+        }
+        let (_, nbytes) = self.shape.size_and_bytes(dtype)?;
+        check_bytes("the reply", nbytes, config::MAX_RESULT_BYTES.get())?;
+        let mut out = memory::buffer_zeroed(nbytes)?;
+        let target = memory::bytes_mut(&mut out, nbytes);
+        let mut done = 0;
+        self.visit(|piece| {
+            let n = piece.len() / self.dtype.itemsize() * dtype.itemsize();
+            cast(self.dtype, piece, dtype, &mut target[done..done + n]);
+            done += n;
+            Ok(())
+        })?;
+        Ok(Content { dtype, shape: self.shape, body: Body::Own(out) })
+    }
+
+    /// Answers in `format`.
+    ///
+    /// # Errors
+    /// What the format cannot carry, `LIMIT`, `CORRUPT`, `OOM`; then nothing was written.
+    pub fn reply(&self, format: Format, reply: &Reply) -> Result<()> {
+        let limit = config::MAX_RESULT_BYTES.get();
+        check_bytes("the reply", self.nbytes(), limit)?;
+        match format {
+            Format::Triple => self.with_bytes(&[], &[], |bytes| {
+                self.head(reply);
+                reply.bulk(bytes);
+            }),
+            Format::Blob => self.with_bytes(&[], &[], |bytes| reply.bulk(bytes)),
+            Format::Pieces => self.reply_pieces(reply),
+            Format::Npy => {
+                let head = npy::header(self.dtype, &self.shape)?;
+                self.with_bytes(&head, &[], |bytes| reply.bulk(bytes))
+            }
+            Format::Arrow => {
+                let head = arrow::prefix(self.dtype, &self.shape)?;
+                let tail = [0; 64];
+                let padding = arrow::padding(self.nbytes()).min(tail.len());
+                self.with_bytes(&head, &tail[..padding], |bytes| reply.bulk(bytes))
+            }
+            Format::Values => {
+                check_bytes("the reply", self.size().saturating_mul(16), limit)?;
+                self.with_bytes(&[], &[], |bytes| {
+                    reply.array(self.size());
+                    bytes
+                        .chunks_exact(self.dtype.itemsize())
+                        .for_each(|element| reply.scalar(&Scalar::from_le_bytes(self.dtype, element)));
+                })
+            }
+            Format::Json => {
+                check_bytes("the reply", self.size().saturating_mul(2), limit)?;
+                let mut out = Vec::new();
+                self.with_bytes(&[], &[], |bytes| json::write(self.dtype, &self.shape, bytes, &mut out))??;
+                check_bytes("the reply", out.len(), limit)?;
+                reply.bulk(&out);
+                Ok(())
+            }
+            Format::Text => {
+                reply.bulk(self.text(limit)?.as_bytes());
+                Ok(())
+            }
+        }
+    }
+
+    /// What `numpy.array2string` shows; reads only the elements that are shown.
+    ///
+    /// # Errors
+    /// `LIMIT` where the text would be longer than `limit`; `CORRUPT`.
+    pub fn text(&self, limit: usize) -> Result<String> {
+        let itemsize = self.dtype.itemsize();
+        let mut element = |i: usize| match &self.body {
+            Body::Run(array, start) => array.element(start + i),
+            Body::Own(buffer) => {
+                Ok(Scalar::from_le_bytes(self.dtype, &memory::bytes(buffer, self.nbytes())[i * itemsize..]))
+            }
+        };
+        Ok(text::array2string(self.dtype, &self.shape, &mut element, limit)?)
+    }
+
+    fn head(&self, reply: &Reply) {
+        reply.array(3);
+        reply.bulk(self.dtype.name().as_bytes());
+        reply.shape(&self.shape);
+    }
+
+    /// Pieces as the chunks are, cut where one is longer. Their number stands in front of them; should a chunk then fail
+    /// to decode, the error takes its piece's place and the rest is nil.
+    fn reply_pieces(&self, reply: &Reply) -> Result<()> {
+        let mut pieces = 0;
+        match &self.body {
+            Body::Run(array, start) => array.visit_run_sizes(*start, self.size(), |n| pieces += n.div_ceil(PIECE)),
+            Body::Own(_) => pieces = self.nbytes().div_ceil(PIECE),
+        }
+        self.head(reply);
+        reply.array(pieces);
+        let mut sent = 0;
+        let outcome = self.visit(|bytes| {
+            for piece in bytes.chunks(PIECE) {
+                reply.bulk(piece);
+                sent += 1;
+            }
+            Ok(())
+        });
+        // The head is out: what is missing is said in its place.
+        if let Err(refusal) = outcome {
+            if sent < pieces {
+                reply.error(&refusal);
+                (sent + 1..pieces).for_each(|_| reply.null());
+            }
+        }
+        Ok(())
+    }
+}

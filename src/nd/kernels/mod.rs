@@ -1,0 +1,34 @@
+//! Loops over the elements of one chunk.
+//!
+//! A kernel sees aligned slices of elements and never a key, a codec or a reply. The run-time dtype is turned into a
+//! type once per call, outside the loop. What a kernel answers depends on its input alone: lanes and block sizes are
+//! written in the source, nothing is fused or reordered, so every machine gives the same bits.
+//!
+//! - [`cast`]: elements of one dtype as another
+//! - [`promote`]: which casts are allowed, and the dtype two arrays meet in
+
+use bytemuck::Pod;
+
+#[cfg(test)]
+mod aligned;
+pub mod cast;
+pub mod promote;
+
+/// Bytes of a chunk as elements.
+///
+/// # Panics
+/// Where the bytes are not aligned or do not make up whole elements: a bug in the caller.
+pub(crate) fn elements<T: Pod>(bytes: &[u8]) -> &[T] {
+    if bytes.is_empty() {
+        return &[]; // an empty slice may point anywhere
+    }
+    bytemuck::cast_slice(bytes)
+}
+
+/// As [`elements`], for writing.
+pub(crate) fn elements_mut<T: Pod>(bytes: &mut [u8]) -> &mut [T] {
+    if bytes.is_empty() {
+        return &mut [];
+    }
+    bytemuck::cast_slice_mut(bytes)
+}
