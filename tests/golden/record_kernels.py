@@ -127,6 +127,58 @@ def record_promotion():
     (HERE / "promotion.txt").write_text("\n".join(lines) + "\n")
 
 
+def summands(dtype, size, special):
+    """Values whose sums are exact in any order, so that NumPy's order does not matter."""
+    i = np.arange(size)
+    if dtype == "bool":
+        return i % 3 == 0
+    d = np.dtype("f8" if dtype == "bfloat16" else dtype)
+    if d.kind in "iu":
+        small = (i * 37 + 11) % 101 - (50 if d.kind == "i" else 0)
+        if special:  # sums wrap at 64 bits
+            small = small.astype(d)
+            small[::3] = np.iinfo(d).max
+            small[1::4] = np.iinfo(d).min
+        return small.astype(d)
+    scale = 1.0 if dtype == "bfloat16" else 0.25
+    real = ((i * 29 + 5) % 31 - 15) * scale
+    if special:
+        real[:: max(1, size // 3)] = np.inf
+        real[1 :: max(1, size // 2)] = -np.inf
+        real[2 :: max(1, size // 2)] = np.nan
+        real[3::5] = -0.0
+    if d.kind == "c":
+        out = np.empty(size, d)
+        out.real, out.imag = real, ((i * 17 + 3) % 23 - 11) * 0.5
+        return out
+    return real.astype(d)
+
+
+def record_reductions():
+    lines = ["# array dtype shape elements; below it op axes keepdims, and the result's dtype, shape and elements"]
+    text = lambda shape: "()" if shape == () else ",".join(map(str, shape))
+    shapes = [(), (1,), (7,), (0,), (70,), (3, 4), (0, 3), (2, 3, 4), (2, 0, 2), (2, 1, 3, 2)]
+    for dtype, shape, special in itertools.product(DTYPES, shapes, (False, True)):
+        if special and (shape not in ((7,), (3, 4)) or dtype == "bool"):
+            continue
+        a = summands(dtype, int(np.prod(shape)), special).reshape(shape)
+        stored = bfloat16(a.ravel().tolist()) if dtype == "bfloat16" else a
+        lines.append(f"array {dtype} {text(shape)} {stored.tobytes().hex()}")
+        for n in range(len(shape) + 1):
+            for axes in itertools.combinations(range(len(shape)), n):
+                for op in ("sum", "mean"):
+                    if special and op == "mean" and a.dtype.kind in "ciu":
+                        continue  # NumPy mixes infinite parts, and adds integers in float64
+                    keepdims = (n + len(shape)) % 2 == 0
+                    r = np.asarray(getattr(a, op)(axis=axes, keepdims=keepdims))
+                    name, data = str(r.dtype), r.tobytes()
+                    if dtype == "bfloat16":
+                        name, data = "bfloat16", bfloat16(r.ravel().tolist()).tobytes()
+                    lines.append(f"{op} {text(axes)} {int(keepdims)} {name} {text(r.shape)} {data.hex()}")
+    (HERE / "reductions.txt").write_text("\n".join(lines) + "\n")
+
+
 if __name__ == "__main__":
     record_casts()
     record_promotion()
+    record_reductions()

@@ -6,13 +6,16 @@
 //!
 //! - [`cast`]: elements of one dtype as another
 //! - [`promote`]: which casts are allowed, and the dtype two arrays meet in
+//! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
 
 use bytemuck::Pod;
 
 #[cfg(test)]
 mod aligned;
+pub mod axes;
 pub mod cast;
 pub mod promote;
+pub mod reduce;
 
 /// Bytes of a chunk as elements.
 ///

@@ -1,0 +1,505 @@
+//! `SUM` and `MEAN`.
+//!
+//! **Floats** are added in float64. A run is cut into blocks of 512 numbers; 32 lanes add every 32nd number of a block,
+//! and halving adds the lanes, so that a number takes part in at most 15 + 5 roundings; shorter blocks than 64 use 8
+//! lanes. Rows are added eight at a time by halving. What comes out is added to the cell by TwoSum, which keeps the
+//! rounding error beside the sum (Knuth 1969; Ogita, Rump and Oishi 2005): the number of blocks adds no error of first
+//! order. A float64 sum is within `22 u * sum(|x|)` of the exact one, u = 2^-53, whatever the length; NumPy's pairwise sum
+//! is within `(18 + log2(n / 128)) u`, and down columns within `n u`. A change of the chunk grid moves a sum by at most
+//! twice that bound. Narrower floats round once more, at the end.
+//!
+//! **Complex** numbers are two floats side by side, each part on its own (NumPy's mean of an infinite part makes the other
+//! one NaN, ours does not).
+//!
+//! **Integers** are added exactly: modulo 2^64 for a sum, in 128 bits for a mean, which is then divided once.
+
+use std::marker::PhantomData;
+
+use bytemuck::{Pod, Zeroable};
+use half::{bf16, f16};
+use multiversion::multiversion;
+use num_complex::{Complex32, Complex64};
+
+use super::Kernel;
+use crate::nd::dtype::Bool8;
+use crate::nd::kernels::cast::Target;
+use crate::nd::rounding::{bf16_to_f32, f16_to_f32};
+
+/// The sum kernel of an element type.
+pub struct Sum<T>(PhantomData<fn() -> T>);
+
+/// The mean kernel of an element type.
+pub struct Mean<T>(PhantomData<fn() -> T>);
+
+/// A running total of elements of type `T`.
+trait Total<T>: Pod + Send + Sync {
+    fn add_run(&mut self, run: &[T]);
+    fn add_rows(totals: &mut [Self], rows: &[T]);
+    fn add_total(&mut self, other: &Self);
+}
+
+macro_rules! kernels {
+    ($($t:ty: $sum_total:ty => $sum:ty = $finish_sum:expr, $mean_total:ty => $mean:ty = $finish_mean:expr;)*) => {$(
+        kernels!(@ Sum, $t, $sum_total, $sum, $finish_sum);
+        kernels!(@ Mean, $t, $mean_total, $mean, $finish_mean);
+    )*};
+    (@ $kernel:ident, $t:ty, $total:ty, $out:ty, $finish:expr) => {
+        impl Kernel for $kernel<$t> {
+            type Elem = $t;
+            type Cell = $total;
+            type Out = $out;
+            const EMPTY: $total = bytemuck::zeroed();
+            const PIECE: usize = PIECE;
+            fn run(cell: &mut $total, run: &[$t]) {
+                cell.add_run(run);
+            }
+            fn rows(cells: &mut [$total], rows: &[$t]) {
+                <$total as Total<$t>>::add_rows(cells, rows);
+            }
+            fn merge(cell: &mut $total, other: &$total) {
+                <$total as Total<$t>>::add_total(cell, other);
+            }
+            fn finish(cell: &$total, count: usize) -> $out {
+                $finish(*cell, count as f64) // exact below 2^53 elements, nearest above
+            }
+        }
+    };
+}
+
+// The bits of a wrapped sum are those of the signed and of the unsigned result.
+kernels! {
+    Bool8: Wrapped => i64 = |w: Wrapped, _| w.0 as i64, i128 => f64 = |i, n| i as f64 / n;
+    i8: Wrapped => i64 = |w: Wrapped, _| w.0 as i64, i128 => f64 = |i, n| i as f64 / n;
+    i16: Wrapped => i64 = |w: Wrapped, _| w.0 as i64, i128 => f64 = |i, n| i as f64 / n;
+    i32: Wrapped => i64 = |w: Wrapped, _| w.0 as i64, i128 => f64 = |i, n| i as f64 / n;
+    i64: Wrapped => i64 = |w: Wrapped, _| w.0 as i64, i128 => f64 = |i, n| i as f64 / n;
+    u8: Wrapped => u64 = |w: Wrapped, _| w.0, i128 => f64 = |i, n| i as f64 / n;
+    u16: Wrapped => u64 = |w: Wrapped, _| w.0, i128 => f64 = |i, n| i as f64 / n;
+    u32: Wrapped => u64 = |w: Wrapped, _| w.0, i128 => f64 = |i, n| i as f64 / n;
+    u64: Wrapped => u64 = |w: Wrapped, _| w.0, i128 => f64 = |i, n| i as f64 / n;
+    f16: Compensated => f16 = |c: Compensated, _| <f16 as Target>::from_f64(c.value()),
+        Compensated => f16 = |c: Compensated, n| <f16 as Target>::from_f64(c.value() / n);
+    bf16: Compensated => bf16 = |c: Compensated, _| <bf16 as Target>::from_f64(c.value()),
+        Compensated => bf16 = |c: Compensated, n| <bf16 as Target>::from_f64(c.value() / n);
+    f32: Compensated => f32 = |c: Compensated, _| f32::from_f64(c.value()),
+        Compensated => f32 = |c: Compensated, n| f32::from_f64(c.value() / n);
+    f64: Compensated => f64 = |c: Compensated, _| c.value(), Compensated => f64 = |c: Compensated, n| c.value() / n;
+    Complex32: Pair => Complex32 = |c: Pair, _| Complex32::new(f32::from_f64(c[0].value()), f32::from_f64(c[1].value())),
+        Pair => Complex32 =
+            |c: Pair, n| Complex32::new(f32::from_f64(c[0].value() / n), f32::from_f64(c[1].value() / n));
+    Complex64: Pair => Complex64 = |c: Pair, _| Complex64::new(c[0].value(), c[1].value()),
+        Pair => Complex64 = |c: Pair, n| Complex64::new(c[0].value() / n, c[1].value() / n);
+}
+
+/// A multiple of every block below, in elements and in rows.
+const PIECE: usize = 4096;
+/// Numbers of a run that are added in lanes before the cell is touched.
+const BLOCK: usize = 512;
+/// Rows that are added by halving before the cells are touched.
+const ROWS: usize = 8;
+/// Columns of rows that are worked on at a time.
+const STRIP: usize = 256;
+
+/// A float64 sum and what its roundings lost.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct Compensated {
+    sum: f64,
+    lost: f64,
+}
+
+type Pair = [Compensated; 2];
+
+/// `sum + x`, and `lost` plus what that addition rounds away.
+#[inline(always)]
+fn two_sum(sum: f64, lost: f64, x: f64) -> (f64, f64) {
+    let total = sum + x;
+    let of_x = total - sum;
+    (total, lost + ((sum - (total - of_x)) + (x - of_x)))
+}
+
+impl Compensated {
+    #[inline(always)]
+    fn add(&mut self, x: f64) {
+        (self.sum, self.lost) = two_sum(self.sum, self.lost, x);
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, other: &Compensated) {
+        self.add(other.sum);
+        self.lost += other.lost;
+    }
+
+    /// The sum; infinite or NaN where the plain sum is.
+    fn value(self) -> f64 {
+        let corrected = self.sum + self.lost;
+        // what an infinite sum lost is NaN
+        if corrected.is_finite() {
+            corrected
+        } else {
+            self.sum
+        }
+    }
+}
+
+/// A float that is added as float64.
+trait Float: Pod {
+    fn widen(self) -> f64;
+}
+
+macro_rules! floats {
+    ($($t:ty: $widen:expr;)*) => {$(
+        impl Float for $t {
+            #[inline(always)]
+            fn widen(self) -> f64 {
+                $widen(self)
+            }
+        }
+    )*};
+}
+floats! {
+    f16: |h| f64::from(f16_to_f32(h));
+    bf16: |b| f64::from(bf16_to_f32(b));
+    f32: f64::from;
+    f64: |x| x;
+}
+
+/// The sums of `block`'s numbers, taken in turn by `PARTS` sums (2 for complex).
+#[inline(always)]
+fn lanes<T: Float, const LANES: usize, const PARTS: usize>(block: &[T]) -> [f64; PARTS] {
+    let mut lanes = [0.0; LANES];
+    let (whole, rest) = block.as_chunks::<LANES>();
+    for numbers in whole {
+        for (lane, x) in lanes.iter_mut().zip(numbers) {
+            *lane += x.widen();
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane += x.widen();
+    }
+    let mut width = LANES;
+    while width > PARTS {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+    }
+    std::array::from_fn(|part| lanes[part])
+}
+
+#[inline(always)]
+fn float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) {
+    for block in run.chunks(BLOCK) {
+        let sums = lanes::<T, 32, PARTS>(block);
+        for (cell, sum) in cells.iter_mut().zip(sums) {
+            cell.add(sum);
+        }
+    }
+}
+
+/// Runs of less than 64 numbers, where 32 lanes cost more than they save.
+#[inline(always)]
+fn short_float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) {
+    let sums = lanes::<T, 8, PARTS>(run);
+    for (cell, sum) in cells.iter_mut().zip(sums) {
+        cell.add(sum);
+    }
+}
+
+#[inline(always)]
+fn float_rows<T: Float>(cells: &mut [Compensated], rows: &[T]) {
+    let len = cells.len();
+    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
+        let width = cells.len();
+        let (mut sums, mut losts) = ([0.0; STRIP], [0.0; STRIP]);
+        let (sums, losts) = (&mut sums[..width], &mut losts[..width]);
+        for ((cell, sum), lost) in cells.iter().zip(&mut *sums).zip(&mut *losts) {
+            (*sum, *lost) = (cell.sum, cell.lost);
+        }
+        let mut groups = rows.chunks_exact(ROWS * len);
+        for group in &mut groups {
+            let row = |i: usize| &group[i * len + strip * STRIP..][..width];
+            let r: [&[T]; ROWS] = std::array::from_fn(row);
+            for i in 0..width {
+                let x = ((r[0][i].widen() + r[4][i].widen()) + (r[2][i].widen() + r[6][i].widen()))
+                    + ((r[1][i].widen() + r[5][i].widen()) + (r[3][i].widen() + r[7][i].widen()));
+                (sums[i], losts[i]) = two_sum(sums[i], losts[i], x);
+            }
+        }
+        for row in groups.remainder().chunks_exact(len) {
+            for ((sum, lost), x) in sums.iter_mut().zip(&mut *losts).zip(&row[strip * STRIP..][..width]) {
+                (*sum, *lost) = two_sum(*sum, *lost, x.widen());
+            }
+        }
+        for ((cell, sum), lost) in cells.iter_mut().zip(&*sums).zip(&*losts) {
+            *cell = Compensated { sum: *sum, lost: *lost };
+        }
+    }
+}
+
+// One function per element type, each compiled for the instruction sets below: a generic function would be dispatched by
+// slower means. Lanes and order are the same in all, and no target has a fused multiply-add, so the bits are too.
+macro_rules! float_totals {
+    ($($t:ty: $run:ident, $rows:ident;)*) => {$(
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+        fn $run(cells: &mut [Compensated; 1], run: &[$t]) {
+            float_run(cells, run);
+        }
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+        fn $rows(cells: &mut [Compensated], rows: &[$t]) {
+            float_rows(cells, rows);
+        }
+        impl Total<$t> for Compensated {
+            #[inline]
+            fn add_run(&mut self, run: &[$t]) {
+                let cells = std::array::from_mut(self);
+                if run.len() < 64 {
+                    short_float_run(cells, run);
+                } else {
+                    $run(cells, run);
+                }
+            }
+            fn add_rows(totals: &mut [Compensated], rows: &[$t]) {
+                $rows(totals, rows);
+            }
+            fn add_total(&mut self, other: &Compensated) {
+                self.merge(other);
+            }
+        }
+    )*};
+}
+float_totals! {
+    f16: run_f16, rows_f16;
+    bf16: run_bf16, rows_bf16;
+    f32: run_f32, rows_f32;
+    f64: run_f64, rows_f64;
+}
+
+macro_rules! complex_totals {
+    ($($t:ty, $part:ty: $run:ident, $rows:ident;)*) => {$(
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+        fn $run(cells: &mut Pair, run: &[$part]) {
+            float_run(cells, run);
+        }
+        impl Total<$t> for Pair {
+            #[inline]
+            fn add_run(&mut self, run: &[$t]) {
+                let parts: &[$part] = bytemuck::cast_slice(run);
+                if parts.len() < 64 {
+                    short_float_run(self, parts);
+                } else {
+                    $run(self, parts);
+                }
+            }
+            fn add_rows(totals: &mut [Pair], rows: &[$t]) {
+                $rows(totals.as_flattened_mut(), bytemuck::cast_slice(rows));
+            }
+            fn add_total(&mut self, other: &Pair) {
+                self[0].merge(&other[0]);
+                self[1].merge(&other[1]);
+            }
+        }
+    )*};
+}
+complex_totals! {
+    Complex32, f32: run_c64, rows_f32;
+    Complex64, f64: run_c128, rows_f64;
+}
+
+/// A sum modulo 2^64.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Wrapped(u64);
+
+/// What an exact partial sum of integers is added to.
+trait Whole: Pod {
+    /// Adds an integer that fits 64 bits, sign-extended where it is signed.
+    fn add_i64(&mut self, i: i64);
+    fn add_u64(&mut self, i: u64);
+    fn add_whole(&mut self, other: &Self);
+}
+
+impl Whole for Wrapped {
+    #[inline(always)]
+    fn add_i64(&mut self, i: i64) {
+        self.0 = self.0.wrapping_add(i as u64); // the same bits
+    }
+    #[inline(always)]
+    fn add_u64(&mut self, i: u64) {
+        self.0 = self.0.wrapping_add(i);
+    }
+    #[inline(always)]
+    fn add_whole(&mut self, other: &Wrapped) {
+        self.add_u64(other.0);
+    }
+}
+
+impl Whole for i128 {
+    // 2^64 numbers of 64 bits cannot be stored, so 128 bits never overflow.
+    #[inline(always)]
+    fn add_i64(&mut self, i: i64) {
+        *self += i128::from(i);
+    }
+    #[inline(always)]
+    fn add_u64(&mut self, i: u64) {
+        *self += i128::from(i);
+    }
+    #[inline(always)]
+    fn add_whole(&mut self, other: &i128) {
+        *self += other;
+    }
+}
+
+/// An integer, and the lane in which so many of it can be added without overflow.
+trait Integer: Pod {
+    type Lane: Copy + Default;
+    const FIT: usize;
+    fn add_to(self, lane: Self::Lane) -> Self::Lane;
+    fn flush<W: Whole>(lane: Self::Lane, whole: &mut W);
+}
+
+macro_rules! integers {
+    ($($t:ty, $lane:ty, $fit:expr, $flush:ident, $widen:expr;)*) => {$(
+        impl Integer for $t {
+            type Lane = $lane;
+            const FIT: usize = $fit;
+            #[inline(always)]
+            fn add_to(self, lane: $lane) -> $lane {
+                lane.wrapping_add($widen(self)) // wraps for the sums of 64-bit integers only
+            }
+            #[inline(always)]
+            fn flush<W: Whole>(lane: $lane, whole: &mut W) {
+                whole.$flush(lane.into());
+            }
+        }
+    )*};
+}
+integers! {
+    Bool8, u16, 256, add_u64, |b: Bool8| u16::from(b.0);
+    u8, u16, 256, add_u64, u16::from;
+    u16, u32, 1 << 16, add_u64, u32::from;
+    u32, u64, 1 << 32, add_u64, u64::from;
+    u64, u64, usize::MAX, add_u64, |i| i;
+    i8, i16, 256, add_i64, i16::from;
+    i16, i32, 1 << 16, add_i64, i32::from;
+    i32, i64, 1 << 32, add_i64, i64::from;
+    i64, i64, usize::MAX, add_i64, |i| i;
+}
+
+#[inline(always)]
+fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
+    for block in run.chunks(T::FIT) {
+        T::flush(block.iter().fold(T::Lane::default(), |lane, i| i.add_to(lane)), whole);
+    }
+}
+
+#[inline(always)]
+fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[T]) {
+    let len = cells.len();
+    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
+        let width = cells.len();
+        for rows in rows.chunks(len.saturating_mul(T::FIT)) {
+            let mut lanes = [T::Lane::default(); STRIP];
+            let lanes = &mut lanes[..width];
+            let mut groups = rows.chunks_exact(4 * len);
+            for group in &mut groups {
+                let row = |i: usize| &group[i * len + strip * STRIP..][..width];
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                for i in 0..width {
+                    lanes[i] = d[i].add_to(c[i].add_to(b[i].add_to(a[i].add_to(lanes[i]))));
+                }
+            }
+            for row in groups.remainder().chunks_exact(len) {
+                for (lane, i) in lanes.iter_mut().zip(&row[strip * STRIP..][..width]) {
+                    *lane = i.add_to(*lane);
+                }
+            }
+            for (cell, lane) in cells.iter_mut().zip(lanes) {
+                T::flush(*lane, cell);
+            }
+        }
+    }
+}
+
+macro_rules! integer_totals {
+    ($($t:ty, $total:ty: $run:ident, $rows:ident;)*) => {$(
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+        fn $run(cell: &mut $total, run: &[$t]) {
+            integer_run(cell, run);
+        }
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+        fn $rows(cells: &mut [$total], rows: &[$t]) {
+            integer_rows(cells, rows);
+        }
+        impl Total<$t> for $total {
+            #[inline]
+            fn add_run(&mut self, run: &[$t]) {
+                if run.len() < 32 {
+                    integer_run(self, run);
+                } else {
+                    $run(self, run);
+                }
+            }
+            fn add_rows(totals: &mut [$total], rows: &[$t]) {
+                $rows(totals, rows);
+            }
+            fn add_total(&mut self, other: &$total) {
+                self.add_whole(other);
+            }
+        }
+    )*};
+}
+integer_totals! {
+    Bool8, Wrapped: run_bool, rows_bool;
+    i8, Wrapped: run_i8, rows_i8;
+    i16, Wrapped: run_i16, rows_i16;
+    i32, Wrapped: run_i32, rows_i32;
+    i64, Wrapped: run_i64, rows_i64;
+    u8, Wrapped: run_u8, rows_u8;
+    u16, Wrapped: run_u16, rows_u16;
+    u32, Wrapped: run_u32, rows_u32;
+    u64, Wrapped: run_u64, rows_u64;
+    Bool8, i128: run_exact_bool, rows_exact_bool;
+    i8, i128: run_exact_i8, rows_exact_i8;
+    i16, i128: run_exact_i16, rows_exact_i16;
+    i32, i128: run_exact_i32, rows_exact_i32;
+    u8, i128: run_exact_u8, rows_exact_u8;
+    u16, i128: run_exact_u16, rows_exact_u16;
+    u32, i128: run_exact_u32, rows_exact_u32;
+}
+
+// A lane of 64 bits cannot hold two numbers of 64 bits: the exact sum adds low and high halves apart.
+macro_rules! exact_64 {
+    ($($t:ty, $high:ty: $run:ident;)*) => {$(
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+        fn $run(cell: &mut i128, run: &[$t]) {
+            for block in run.chunks(1 << 31) {
+                let (mut low, mut high) = (0u64, <$high>::default());
+                for &i in block {
+                    low += (i as u64) & 0xffff_ffff;
+                    high += <$high>::from(i >> 32);
+                }
+                *cell += (i128::from(high) << 32) + i128::from(low);
+            }
+        }
+        impl Total<$t> for i128 {
+            fn add_run(&mut self, run: &[$t]) {
+                $run(self, run);
+            }
+            fn add_rows(totals: &mut [i128], rows: &[$t]) {
+                for row in rows.chunks_exact(totals.len()) {
+                    for (total, &i) in totals.iter_mut().zip(row) {
+                        *total += i128::from(i);
+                    }
+                }
+            }
+            fn add_total(&mut self, other: &i128) {
+                *self += other;
+            }
+        }
+    )*};
+}
+exact_64! {
+    i64, i64: run_exact_i64;
+    u64, u64: run_exact_u64;
+}
