@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use redis_module::raw;
 
-use super::ffi::{api, c_text, ERR, OK};
+use super::ffi::{c_text, ERR, OK};
 use crate::nd::array::StoreOptions;
 use crate::nd::chunk::MAX_CHUNK_BYTES;
 use crate::nd::codec::Policy;
@@ -115,11 +115,9 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), String> {
     // SAFETY: during load; reading pointers that are written once. The callbacks have the types the API asks for, and
     // their private data are statics.
     unsafe {
-        let (Some(numeric), Some(choice), Some(load)) = (
-            raw::RedisModule_RegisterNumericConfig,
-            raw::RedisModule_RegisterEnumConfig,
-            raw::RedisModule_LoadConfigs,
-        ) else {
+        let (Some(numeric), Some(choice), Some(load)) =
+            (raw::RedisModule_RegisterNumericConfig, raw::RedisModule_RegisterEnumConfig, raw::RedisModule_LoadConfigs)
+        else {
             return Ok(()); // before Redis 7.0: load arguments only
         };
         for setting in BYTES {
@@ -127,8 +125,13 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), String> {
             let flags = raw::REDISMODULE_CONFIG_MEMORY;
             let now = setting.value.load(Ordering::Relaxed);
             let data: *mut c_void = std::ptr::from_ref(setting).cast_mut().cast();
-            if numeric(ctx, setting.name.as_ptr(), now, flags, setting.least, setting.most, get, set, None, data) == ERR {
-                return Err(format!("the setting {} was refused (default {})", setting.name.to_string_lossy(), setting.default));
+            if numeric(ctx, setting.name.as_ptr(), now, flags, setting.least, setting.most, get, set, None, data) == ERR
+            {
+                return Err(format!(
+                    "the setting {} was refused (default {})",
+                    setting.name.to_string_lossy(),
+                    setting.default
+                ));
             }
         }
         let names: Vec<_> = Policy::ALL.iter().map(|p| c_text(p.name())).collect();

@@ -107,53 +107,61 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, encver: c_int) -> *mu
 }
 
 unsafe extern "C" fn rdb_save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
-    guard("rdb_save", || (), || {
-        // SAFETY: see `borrow`; the server copies each string before it returns.
-        let outcome: Result<(), std::convert::Infallible> = rdb::save(borrow(value), &mut |string| {
-            api!(RedisModule_SaveStringBuffer(io, string.as_ptr().cast(), string.len()));
-            Ok(())
-        });
-        let Ok(()) = outcome;
-    });
+    guard(
+        "rdb_save",
+        || (),
+        || {
+            // SAFETY: see `borrow`; the server copies each string before it returns.
+            let outcome: Result<(), std::convert::Infallible> = rdb::save(borrow(value), &mut |string| {
+                api!(RedisModule_SaveStringBuffer(io, string.as_ptr().cast(), string.len()));
+                Ok(())
+            });
+            let Ok(()) = outcome;
+        },
+    );
 }
 
 /// Small arrays become a plain `ND.SET`; what has chunks or attributes is written string by string as it is saved.
 unsafe extern "C" fn aof_rewrite(aof: *mut raw::RedisModuleIO, key: *mut raw::RedisModuleString, value: *mut c_void) {
-    guard("aof_rewrite", || (), || {
-        // SAFETY: see `borrow`. Each format names its arguments: `s` a string of the server, `b` bytes and length, `c` text.
-        let array = borrow(value);
-        if let (Some(bytes), true) = (array.plain_bytes(), array.attributes().is_empty()) {
-            let dtype = super::ffi::c_text(array.dtype().name());
-            let shape = super::ffi::c_text(&array.shape().to_string());
-            api!(RedisModule_EmitAOF(
-                aof,
-                c"ND.SET".as_ptr(),
-                c"scccb".as_ptr(),
-                key,
-                dtype.as_ptr(),
-                shape.as_ptr(),
-                c"BLOB".as_ptr(),
-                bytes.as_ptr(),
-                bytes.len()
-            ));
-            return;
-        }
-        let mut kind = c"HEADER";
-        let outcome: Result<(), std::convert::Infallible> = rdb::save(array, &mut |string| {
-            api!(RedisModule_EmitAOF(
-                aof,
-                c"ND.RESTOREPART".as_ptr(),
-                c"scb".as_ptr(),
-                key,
-                kind.as_ptr(),
-                string.as_ptr(),
-                string.len()
-            ));
-            kind = c"CHUNKS";
-            Ok(())
-        });
-        let Ok(()) = outcome;
-    });
+    guard(
+        "aof_rewrite",
+        || (),
+        || {
+            // SAFETY: see `borrow`. Each format names its arguments: `s` a string of the server, `b` bytes and length, `c` text.
+            let array = borrow(value);
+            if let (Some(bytes), true) = (array.plain_bytes(), array.attributes().is_empty()) {
+                let dtype = super::ffi::c_text(array.dtype().name());
+                let shape = super::ffi::c_text(&array.shape().to_string());
+                api!(RedisModule_EmitAOF(
+                    aof,
+                    c"ND.SET".as_ptr(),
+                    c"scccb".as_ptr(),
+                    key,
+                    dtype.as_ptr(),
+                    shape.as_ptr(),
+                    c"BLOB".as_ptr(),
+                    bytes.as_ptr(),
+                    bytes.len()
+                ));
+                return;
+            }
+            let mut kind = c"HEADER";
+            let outcome: Result<(), std::convert::Infallible> = rdb::save(array, &mut |string| {
+                api!(RedisModule_EmitAOF(
+                    aof,
+                    c"ND.RESTOREPART".as_ptr(),
+                    c"scb".as_ptr(),
+                    key,
+                    kind.as_ptr(),
+                    string.as_ptr(),
+                    string.len()
+                ));
+                kind = c"CHUNKS";
+                Ok(())
+            });
+            let Ok(()) = outcome;
+        },
+    );
 }
 
 /// What the server's own object and the pointer pair behind it take; `MEMORY USAGE` does not count them for modules.
@@ -164,22 +172,26 @@ unsafe extern "C" fn mem_usage(value: *const c_void) -> usize {
 }
 
 unsafe extern "C" fn digest(md: *mut raw::RedisModuleDigest, value: *mut c_void) {
-    guard("digest", || (), || {
-        // SAFETY: see `borrow`; the server hashes the bytes before it returns.
-        let array = borrow(value);
-        match array.digest() {
-            Ok(d) => api!(RedisModule_DigestAddStringBuffer(md, d.to_le_bytes().as_ptr().cast(), 8)),
-            Err(e) => {
-                log(null_mut(), c"warning", &format!("no digest: {e}"));
-                return;
+    guard(
+        "digest",
+        || (),
+        || {
+            // SAFETY: see `borrow`; the server hashes the bytes before it returns.
+            let array = borrow(value);
+            match array.digest() {
+                Ok(d) => api!(RedisModule_DigestAddStringBuffer(md, d.to_le_bytes().as_ptr().cast(), 8)),
+                Err(e) => {
+                    log(null_mut(), c"warning", &format!("no digest: {e}"));
+                    return;
+                }
             }
-        }
-        for (name, text) in array.attributes().iter() {
-            api!(RedisModule_DigestAddStringBuffer(md, name.as_ptr().cast(), name.len()));
-            api!(RedisModule_DigestAddStringBuffer(md, text.as_ptr().cast(), text.len()));
-        }
-        api!(RedisModule_DigestEndSequence(md));
-    });
+            for (name, text) in array.attributes().iter() {
+                api!(RedisModule_DigestAddStringBuffer(md, name.as_ptr().cast(), name.len()));
+                api!(RedisModule_DigestAddStringBuffer(md, text.as_ptr().cast(), text.len()));
+            }
+            api!(RedisModule_DigestEndSequence(md));
+        },
+    );
 }
 
 /// May run on a background thread: touches nothing but the value, and allocates nothing.
@@ -211,30 +223,34 @@ unsafe extern "C" fn defrag(
     _key: *mut raw::RedisModuleString,
     value: *mut *mut c_void,
 ) -> c_int {
-    guard("defrag", || 0, || {
-        // SAFETY: ffi invariant 4; the key keeps its reference. Shared arrays stay where they are.
-        let mut array = ManuallyDrop::new(Arc::from_raw((*value).cast::<Array>().cast_const()));
-        let Some(array) = Arc::get_mut(&mut array) else { return 0 };
-        let mut cursor = 0;
-        if api!(RedisModule_DefragCursorGet(ctx, &mut cursor)) != OK {
-            cursor = 0;
-        }
-        let (mut number, mut stopped) = (0, false);
-        array.buffers_mut(&mut |buffer| {
-            if !stopped && number >= cursor && !buffer.is_empty() {
-                let len = buffer.len();
-                let old = Box::into_raw(std::mem::take(buffer)).cast::<u64>();
-                let moved = api!(RedisModule_DefragAlloc(ctx, old.cast()));
-                let start = if moved.is_null() { old } else { moved.cast() };
-                // SAFETY: the old allocation, or one of the same size with the same contents that replaced it.
-                *buffer = Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len));
-                stopped = number % 16 == 15 && api!(RedisModule_DefragShouldStop(ctx)) != 0;
-                if stopped {
-                    api!(RedisModule_DefragCursorSet(ctx, number + 1));
-                }
+    guard(
+        "defrag",
+        || 0,
+        || {
+            // SAFETY: ffi invariant 4; the key keeps its reference. Shared arrays stay where they are.
+            let mut array = ManuallyDrop::new(Arc::from_raw((*value).cast::<Array>().cast_const()));
+            let Some(array) = Arc::get_mut(&mut array) else { return 0 };
+            let mut cursor = 0;
+            if api!(RedisModule_DefragCursorGet(ctx, &mut cursor)) != OK {
+                cursor = 0;
             }
-            number += 1;
-        });
-        c_int::from(stopped)
-    })
+            let (mut number, mut stopped) = (0, false);
+            array.buffers_mut(&mut |buffer| {
+                if !stopped && number >= cursor && !buffer.is_empty() {
+                    let len = buffer.len();
+                    let old = Box::into_raw(std::mem::take(buffer)).cast::<u64>();
+                    let moved = api!(RedisModule_DefragAlloc(ctx, old.cast()));
+                    let start = if moved.is_null() { old } else { moved.cast() };
+                    // SAFETY: the old allocation, or one of the same size with the same contents that replaced it.
+                    *buffer = Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, len));
+                    stopped = number % 16 == 15 && api!(RedisModule_DefragShouldStop(ctx)) != 0;
+                    if stopped {
+                        api!(RedisModule_DefragCursorSet(ctx, number + 1));
+                    }
+                }
+                number += 1;
+            });
+            c_int::from(stopped)
+        },
+    )
 }

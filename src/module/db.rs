@@ -249,12 +249,8 @@ impl Slot<'_> {
         let mut old = std::ptr::null_mut();
         // SAFETY: the key is open for writing and holds our type; the old value comes back to us.
         unsafe {
-            let done = api!(RedisModule_ModuleTypeReplaceValue(
-                self.opened.0.as_ptr(),
-                datatype::raw_type(),
-                new,
-                &mut old
-            ));
+            let done =
+                api!(RedisModule_ModuleTypeReplaceValue(self.opened.0.as_ptr(), datatype::raw_type(), new, &mut old));
             assert_eq!(done, OK, "a key that holds an array takes another");
             drop(Arc::from_raw(old.cast::<Array>()));
         }

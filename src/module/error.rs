@@ -41,7 +41,10 @@ impl fmt::Display for Refusal {
             Refusal::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
             Refusal::NoKey { key } => write!(f, "NOKEY key '{key}' does not exist"),
             Refusal::Incomplete { missing } => {
-                write!(f, "CORRUPT the array is incomplete: {missing} of its parts have not arrived (delete or reload it)")
+                write!(
+                    f,
+                    "CORRUPT the array is incomplete: {missing} of its parts have not arrived (delete or reload it)"
+                )
             }
             Refusal::Other(what) => write!(f, "ERR {what}"),
         }

@@ -15,20 +15,24 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) {
 }
 
 unsafe extern "C" fn info(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report: c_int) {
-    guard("INFO", || (), || {
-        // SAFETY: the context lives until this returns; names are C strings that the server copies.
-        let number = |name: &CStr, n: u64| {
-            api!(RedisModule_InfoAddFieldULongLong(ctx, name.as_ptr(), n));
-        };
-        // An empty name gives the section the module's own name.
-        if api!(RedisModule_InfoAddSection(ctx, std::ptr::null())) != raw::REDISMODULE_OK as c_int {
-            return; // not asked for
-        }
-        let version = c_text(env!("CARGO_PKG_VERSION"));
-        api!(RedisModule_InfoAddFieldCString(ctx, c"version".as_ptr(), version.as_ptr()));
-        number(c"chunks_decoded", stats::CHUNKS_DECODED.load(Ordering::Relaxed));
-        number(c"chunks_encoded", stats::CHUNKS_ENCODED.load(Ordering::Relaxed));
-        number(c"chunks_stored_raw", stats::CHUNKS_STORED_RAW.load(Ordering::Relaxed));
-        number(c"internal_errors", PANICS.load(Ordering::Relaxed));
-    });
+    guard(
+        "INFO",
+        || (),
+        || {
+            // SAFETY: the context lives until this returns; names are C strings that the server copies.
+            let number = |name: &CStr, n: u64| {
+                api!(RedisModule_InfoAddFieldULongLong(ctx, name.as_ptr(), n));
+            };
+            // An empty name gives the section the module's own name.
+            if api!(RedisModule_InfoAddSection(ctx, std::ptr::null())) != raw::REDISMODULE_OK as c_int {
+                return; // not asked for
+            }
+            let version = c_text(env!("CARGO_PKG_VERSION"));
+            api!(RedisModule_InfoAddFieldCString(ctx, c"version".as_ptr(), version.as_ptr()));
+            number(c"chunks_decoded", stats::CHUNKS_DECODED.load(Ordering::Relaxed));
+            number(c"chunks_encoded", stats::CHUNKS_ENCODED.load(Ordering::Relaxed));
+            number(c"chunks_stored_raw", stats::CHUNKS_STORED_RAW.load(Ordering::Relaxed));
+            number(c"internal_errors", PANICS.load(Ordering::Relaxed));
+        },
+    );
 }

@@ -52,8 +52,11 @@ fn typed<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
         let list = (0..size).map(|_| args.bytes("a value")).collect::<Result<Vec<_>>>()?;
         return Ok(values::read(dtype, &shape, &mut list.into_iter())?);
     }
-    Err(Error::syntax(format!("'{}' is not a form of array argument (use BLOB, PIECES or VALUES after the shape)", quoted(form)))
-        .into())
+    Err(Error::syntax(format!(
+        "'{}' is not a form of array argument (use BLOB, PIECES or VALUES after the shape)",
+        quoted(form)
+    ))
+    .into())
 }
 
 /// Refuses an array that is larger than `ndarray.max-array-bytes`.

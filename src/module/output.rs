@@ -110,7 +110,8 @@ impl<'a> Content<'a> {
         self.shape.len_or_max()
     }
 
-    fn nbytes(&self) -> usize {
+    /// Bytes of its elements.
+    pub fn nbytes(&self) -> usize {
         self.size().saturating_mul(self.dtype.itemsize())
     }
 
@@ -124,7 +125,10 @@ impl<'a> Content<'a> {
 
     /// Calls `f` with all elements in one slice: where they are, if they are one run in memory, else joined. `head` and
     /// `tail` stand around them; with either, they are always joined.
-    fn with_bytes<R>(&self, head: &[u8], tail: &[u8], f: impl FnOnce(&[u8]) -> R) -> Result<R> {
+    ///
+    /// # Errors
+    /// `CORRUPT`, `OOM`.
+    pub fn with_bytes<R>(&self, head: &[u8], tail: &[u8], f: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let total = self.nbytes();
         let bare = head.is_empty() && tail.is_empty();
         match &self.body {
@@ -183,6 +187,19 @@ impl<'a> Content<'a> {
             Ok(())
         })?;
         Ok(Content { dtype, shape: self.shape, body: Body::Own(out) })
+    }
+
+    /// Whether `format` can carry the array, asked before the head of a list goes out.
+    ///
+    /// # Errors
+    /// `DTYPE` where it cannot, `LIMIT`.
+    pub fn check(&self, format: Format) -> Result<()> {
+        match format {
+            Format::Npy => npy::header(self.dtype, &self.shape).map(drop)?,
+            Format::Arrow => arrow::prefix(self.dtype, &self.shape).map(drop)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Answers in `format`.

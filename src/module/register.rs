@@ -51,7 +51,10 @@ pub unsafe extern "C" fn entry<C: Command>(
         || {
             // SAFETY: `argc` live strings, none null (ffi invariant 3).
             let argv = unsafe {
-                std::slice::from_raw_parts(argv.cast::<NonNull<raw::RedisModuleString>>(), usize::try_from(argc).unwrap_or(0))
+                std::slice::from_raw_parts(
+                    argv.cast::<NonNull<raw::RedisModuleString>>(),
+                    usize::try_from(argc).unwrap_or(0),
+                )
             };
             // SAFETY: the strings live until this call returns.
             let mut args = unsafe { Args::new(argv) };
@@ -98,7 +101,9 @@ pub fn register<C: Command>(ctx: *mut raw::RedisModuleCtx, with_category: bool) 
     };
     // SAFETY: during load; the server copies names and flags.
     unsafe {
-        if api!(RedisModule_CreateCommand(ctx, name.as_ptr(), Some(entry::<C>), flags.as_ptr(), first, last, step)) == ERR {
+        if api!(RedisModule_CreateCommand(ctx, name.as_ptr(), Some(entry::<C>), flags.as_ptr(), first, last, step))
+            == ERR
+        {
             return Err(format!("{}: the command could not be created", spec.name));
         }
         let command = api!(RedisModule_GetCommand(ctx, name.as_ptr()));
@@ -177,7 +182,8 @@ fn key_flags(access: Access) -> u64 {
 }
 
 fn arg_table(args: &'static [ArgSpec]) -> *mut raw::RedisModuleCommandArg {
-    let text = |s: &str| if s.is_empty() { null() } else { CString::new(s).map_or(null(), |s| s.into_raw().cast_const()) };
+    let text =
+        |s: &str| if s.is_empty() { null() } else { CString::new(s).map_or(null(), |s| s.into_raw().cast_const()) };
     let mut table: Vec<raw::RedisModuleCommandArg> = args
         .iter()
         .map(|arg| raw::RedisModuleCommandArg {

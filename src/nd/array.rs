@@ -20,7 +20,7 @@ use super::codec::{Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::{Error, Result};
 use super::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid};
-use super::index::Basic;
+use super::index::{Advanced, AxisRange, Basic, Selection};
 use super::memory::{self, Buffer};
 use super::scalar::Scalar;
 use super::shape::Shape;
@@ -159,7 +159,14 @@ impl PackedShape {
 
 impl Chunks {
     fn new(grid: &Grid, policy: Policy, fill: [u8; 16]) -> Chunks {
-        Chunks { chunk_shape: grid.chunk_shape().clone(), policy, fill, map: BTreeMap::new(), stored_bytes: 0, memory: 0 }
+        Chunks {
+            chunk_shape: grid.chunk_shape().clone(),
+            policy,
+            fill,
+            map: BTreeMap::new(),
+            stored_bytes: 0,
+            memory: 0,
+        }
     }
 
     fn is_fill(&self, chunk: &Chunk) -> bool {
@@ -607,7 +614,7 @@ impl Array {
             band.try_reserve_exact((last_row - first_row) * row * itemsize)
                 .map_err(|_| Error::OutOfMemory { bytes: (last_row - first_row) * row * itemsize })?;
             band.resize((last_row - first_row) * row * itemsize, 0);
-            self.read_parts(grid, chunks, &basic, &mut band)?;
+            self.read_parts(grid, chunks, &basic.axes, &mut band, 0)?;
             let stop = end.min(last_row * row);
             f(&band[(at - first_row * row) * itemsize..(stop - first_row * row) * itemsize])?;
             at = stop;
@@ -615,42 +622,111 @@ impl Array {
         Ok(())
     }
 
-    /// Appends the selected elements to `out`, in C order of the selection; only chunks that it touches are read.
+    /// The selected elements in C order of the selection; only chunks that it touches are read.
     ///
     /// The selection was resolved against this array's shape.
     ///
     /// # Errors
     /// `CORRUPT` where a chunk does not decode; `OOM`.
-    pub fn read(&self, selection: &Basic, out: &mut Vec<u8>) -> Result<()> {
+    pub fn read(&self, selection: &Selection) -> Result<Buffer> {
+        let (_, nbytes) = selection.out_shape().size_and_bytes(self.dtype)?;
+        let mut out = memory::buffer_zeroed(nbytes)?;
+        let target = memory::bytes_mut(&mut out, nbytes);
+        match selection {
+            Selection::Basic(basic) => self.read_basic(basic, target)?,
+            Selection::Advanced(advanced) => self.read_advanced(advanced, target)?,
+        }
+        Ok(out)
+    }
+
+    /// [`Array::read`] of one range per axis, into exactly as many bytes.
+    fn read_basic(&self, selection: &Basic, out: &mut [u8]) -> Result<()> {
         let itemsize = self.dtype.itemsize();
-        let shape = self.shape();
-        let size: usize = selection.axes.iter().map(|a| a.len).product();
-        out.try_reserve(size * itemsize).map_err(|_| Error::OutOfMemory { bytes: size * itemsize })?;
-        if let Some((start, len)) = selection.is_contiguous_run(&shape) {
-            return self.read_run(start, len, out);
-        }
-        let base = out.len();
-        out.resize(base + size * itemsize, 0);
-        let target = &mut out[base..];
         if let Some(chunks) = self.chunks() {
-            return self.read_parts(&self.grid_of(chunks), chunks, selection, target);
+            return self.read_parts(&self.grid_of(chunks), chunks, &selection.axes, out, 0);
         }
-        let steps = c_steps(&shape);
+        let steps = c_steps(&self.shape());
         let start = selection.axes.iter().zip(&steps).map(|(a, s)| a.start * *s as usize).sum();
         let strides: SmallVec<[isize; 4]> = selection.axes.iter().zip(&steps).map(|(a, s)| a.step * s).collect();
         let counts: SmallVec<[usize; 4]> = selection.axes.iter().map(|a| a.len).collect();
         let bytes = self.plain_bytes().unwrap_or_default();
-        copy_region(bytes, start, &strides, target, 0, &c_steps(&counts), &counts, itemsize);
+        copy_region(bytes, start, &strides, out, 0, &c_steps(&counts), &counts, itemsize);
         Ok(())
     }
 
-    fn read_parts(&self, grid: &Grid, chunks: &Chunks, selection: &Basic, out: &mut [u8]) -> Result<()> {
+    /// [`Array::read`] of lists: one block of the inner ranges for every point of every outer position.
+    fn read_advanced(&self, selection: &Advanced, out: &mut [u8]) -> Result<()> {
         let itemsize = self.dtype.itemsize();
-        let counts: SmallVec<[usize; 4]> = selection.axes.iter().map(|a| a.len).collect();
+        let shape = self.shape();
+        let steps = c_steps(&shape);
+        let chunked = self.chunks().map(|c| (self.grid_of(c), c));
+        let mut axes: SmallVec<[AxisRange; 4]> =
+            shape.iter().map(|_| AxisRange { start: 0, step: 1, len: 1 }).collect();
+        let inner_size: usize = selection.inner().iter().map(|(_, r)| r.len).product();
+        for (axis, range) in selection.inner() {
+            axes[*axis] = *range;
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let outer = selection.outer();
+        let mut at: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
+        let mut coordinates: SmallVec<[usize; 4]> = SmallVec::from_elem(usize::MAX, shape.ndim());
+        let mut number = 0;
+        loop {
+            for ((axis, range), i) in outer.iter().zip(&at) {
+                axes[*axis] = AxisRange { start: range.at(*i), step: 1, len: 1 };
+            }
+            for p in 0..selection.point_count() {
+                selection.point(p, &mut coordinates);
+                for (axis, c) in axes.iter_mut().zip(&coordinates) {
+                    if *c != usize::MAX {
+                        *axis = AxisRange { start: *c, step: 1, len: 1 };
+                    }
+                }
+                match &chunked {
+                    Some((grid, chunks)) => self.read_parts(grid, chunks, &axes, out, number * inner_size)?,
+                    None => {
+                        let start = axes.iter().zip(&steps).map(|(a, s)| a.start * *s as usize).sum();
+                        let strides: SmallVec<[isize; 4]> = axes.iter().zip(&steps).map(|(a, s)| a.step * s).collect();
+                        let counts: SmallVec<[usize; 4]> = axes.iter().map(|a| a.len).collect();
+                        let bytes = self.plain_bytes().unwrap_or_default();
+                        let to = number * inner_size;
+                        copy_region(bytes, start, &strides, out, to, &c_steps(&counts), &counts, itemsize);
+                    }
+                }
+                number += 1;
+            }
+            let Some(axis) = (0..at.len()).rev().find(|i| at[*i] + 1 < outer[*i].1.len) else { return Ok(()) };
+            at[axis] += 1;
+            at[axis + 1..].fill(0);
+        }
+    }
+
+    /// Reads one range per axis into `out` from element `out_start` on, as a C-order block.
+    fn read_parts(
+        &self,
+        grid: &Grid,
+        chunks: &Chunks,
+        axes: &[AxisRange],
+        out: &mut [u8],
+        out_start: usize,
+    ) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let counts: SmallVec<[usize; 4]> = axes.iter().map(|a| a.len).collect();
         let out_steps = c_steps(&counts);
-        grid.parts(&selection.axes, |part| {
+        grid.parts(axes, |part| {
             let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
-                copy_region(elements, start, strides, out, part.out_start, &out_steps, &part.counts, itemsize);
+                copy_region(
+                    elements,
+                    start,
+                    strides,
+                    out,
+                    out_start + part.out_start,
+                    &out_steps,
+                    &part.counts,
+                    itemsize,
+                );
             };
             let number = part.chunk.number;
             match chunks.map.get(&number) {

@@ -99,7 +99,8 @@ impl Attributes {
     /// What they take in memory.
     pub fn memory(&self) -> usize {
         let list = memory::size_class(self.entries.len() * std::mem::size_of::<(Box<[u8]>, Box<str>)>());
-        self.entries.iter().map(|(n, t)| memory::size_class(n.len()) + memory::size_class(t.len())).sum::<usize>() + list
+        self.entries.iter().map(|(n, t)| memory::size_class(n.len()) + memory::size_class(t.len())).sum::<usize>()
+            + list
     }
 }
 

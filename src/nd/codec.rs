@@ -103,9 +103,11 @@ impl Policy {
     /// # Errors
     /// `SYNTAX` with the list of names.
     pub fn parse(text: &[u8]) -> Result<Policy> {
-        Policy::ALL.iter().copied().find(|p| text.eq_ignore_ascii_case(p.name().as_bytes())).ok_or_else(|| {
-            Error::syntax(format!("unknown codec '{}' (use one of: auto, raw, lz4)", quoted(text)))
-        })
+        Policy::ALL
+            .iter()
+            .copied()
+            .find(|p| text.eq_ignore_ascii_case(p.name().as_bytes()))
+            .ok_or_else(|| Error::syntax(format!("unknown codec '{}' (use one of: auto, raw, lz4)", quoted(text))))
     }
 
     /// The policy of a stored number.

@@ -128,21 +128,66 @@ dtypes! {
 macro_rules! dispatch {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
-            $crate::nd::dtype::Dtype::Bool => { type $T = $crate::nd::dtype::Bool8; $body }
-            $crate::nd::dtype::Dtype::Int8 => { type $T = i8; $body }
-            $crate::nd::dtype::Dtype::Int16 => { type $T = i16; $body }
-            $crate::nd::dtype::Dtype::Int32 => { type $T = i32; $body }
-            $crate::nd::dtype::Dtype::Int64 => { type $T = i64; $body }
-            $crate::nd::dtype::Dtype::UInt8 => { type $T = u8; $body }
-            $crate::nd::dtype::Dtype::UInt16 => { type $T = u16; $body }
-            $crate::nd::dtype::Dtype::UInt32 => { type $T = u32; $body }
-            $crate::nd::dtype::Dtype::UInt64 => { type $T = u64; $body }
-            $crate::nd::dtype::Dtype::Float16 => { type $T = half::f16; $body }
-            $crate::nd::dtype::Dtype::BFloat16 => { type $T = half::bf16; $body }
-            $crate::nd::dtype::Dtype::Float32 => { type $T = f32; $body }
-            $crate::nd::dtype::Dtype::Float64 => { type $T = f64; $body }
-            $crate::nd::dtype::Dtype::Complex64 => { type $T = num_complex::Complex32; $body }
-            $crate::nd::dtype::Dtype::Complex128 => { type $T = num_complex::Complex64; $body }
+            $crate::nd::dtype::Dtype::Bool => {
+                type $T = $crate::nd::dtype::Bool8;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Int8 => {
+                type $T = i8;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Int16 => {
+                type $T = i16;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Int32 => {
+                type $T = i32;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Int64 => {
+                type $T = i64;
+                $body
+            }
+            $crate::nd::dtype::Dtype::UInt8 => {
+                type $T = u8;
+                $body
+            }
+            $crate::nd::dtype::Dtype::UInt16 => {
+                type $T = u16;
+                $body
+            }
+            $crate::nd::dtype::Dtype::UInt32 => {
+                type $T = u32;
+                $body
+            }
+            $crate::nd::dtype::Dtype::UInt64 => {
+                type $T = u64;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Float16 => {
+                type $T = half::f16;
+                $body
+            }
+            $crate::nd::dtype::Dtype::BFloat16 => {
+                type $T = half::bf16;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Float32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Float64 => {
+                type $T = f64;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Complex64 => {
+                type $T = num_complex::Complex32;
+                $body
+            }
+            $crate::nd::dtype::Dtype::Complex128 => {
+                type $T = num_complex::Complex64;
+                $body
+            }
         }
     };
 }
@@ -277,7 +322,9 @@ mod tests {
 
     #[test]
     fn err_names_outside_the_list_are_refused() {
-        for bad in ["", "O", "object", "int33", "S10", "U4", "M8[ns]", "float128", "V8", "<", "complex256", "bfloat", "f4 "] {
+        for bad in
+            ["", "O", "object", "int33", "S10", "U4", "M8[ns]", "float128", "V8", "<", "complex256", "bfloat", "f4 "]
+        {
             assert!(Dtype::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -301,8 +301,7 @@ pub fn copy_region(
     let mut run = 1usize;
     while outer > 0 {
         let axis = outer - 1;
-        let fits = counts[axis] == 1
-            || (source_strides[axis] == run as isize && out_strides[axis] == run as isize);
+        let fits = counts[axis] == 1 || (source_strides[axis] == run as isize && out_strides[axis] == run as isize);
         if !fits {
             break;
         }
@@ -460,13 +459,26 @@ mod tests {
                 let lens: Vec<usize> = axes.iter().map(|a| a.len).collect();
                 g.parts(&axes, |p| {
                     let mut elements = vec![0; p.chunk.size()];
-                    let from: usize =
-                        p.chunk.offset.iter().zip(c_steps(&shape)).map(|(o, s)| o * s as usize).sum();
+                    let from: usize = p.chunk.offset.iter().zip(c_steps(&shape)).map(|(o, s)| o * s as usize).sum();
                     copy_region(
-                        &source, from, &c_steps(&shape), &mut elements, 0, &c_steps(&p.chunk.shape), &p.chunk.shape, 1,
+                        &source,
+                        from,
+                        &c_steps(&shape),
+                        &mut elements,
+                        0,
+                        &c_steps(&p.chunk.shape),
+                        &p.chunk.shape,
+                        1,
                     );
                     copy_region(
-                        &elements, p.chunk_start, &p.chunk_strides, &mut out, p.out_start, &c_steps(&lens), &p.counts, 1,
+                        &elements,
+                        p.chunk_start,
+                        &p.chunk_strides,
+                        &mut out,
+                        p.out_start,
+                        &c_steps(&lens),
+                        &p.counts,
+                        1,
                     );
                     Ok(())
                 })

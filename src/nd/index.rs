@@ -175,6 +175,16 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The run of C-order elements (start, length) that the selection is, where it is one.
+    pub fn as_contiguous_run(&self, shape: &Shape) -> Option<(usize, usize)> {
+        match self {
+            Selection::Basic(basic) => basic.is_contiguous_run(shape),
+            Selection::Advanced(_) => None,
+        }
+    }
+}
+
 impl Basic {
     /// Every element of an array.
     pub fn whole(shape: &Shape) -> Basic {

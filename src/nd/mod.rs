@@ -14,6 +14,7 @@ pub mod grid;
 pub mod index;
 pub mod kernels;
 pub mod memory;
+pub mod rounding;
 pub mod scalar;
 pub mod shape;
 pub mod source;

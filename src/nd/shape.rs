@@ -60,12 +60,7 @@ impl Shape {
             }
             let len = part.iter().fold(0u128, |n, &c| n * 10 + u128::from(c - b'0'));
             if len > MAX_BYTES as u128 {
-                return Err(Error::Limit {
-                    what: "an axis",
-                    given: len,
-                    limit: MAX_BYTES as u128,
-                    unit: "elements",
-                });
+                return Err(Error::Limit { what: "an axis", given: len, limit: MAX_BYTES as u128, unit: "elements" });
             }
             ndim += 1;
             if ndim <= MAX_NDIM {
@@ -203,7 +198,8 @@ mod tests {
 
     #[test]
     fn err_what_is_no_shape() {
-        for bad in ["", ",", "3,", "-1", "3,-4", "(", "(3", "3)", "a", "1.5", "3,,4", "()()", "(,)", "3x", "+3", "1e3"] {
+        for bad in ["", ",", "3,", "-1", "3,-4", "(", "(3", "3)", "a", "1.5", "3,,4", "()()", "(,)", "3x", "+3", "1e3"]
+        {
             assert!(matches!(Shape::parse(bad.as_bytes()), Err(Error::ShapeSyntax { .. })), "{bad}");
         }
         let many = vec!["1"; 65].join(",");

@@ -136,9 +136,9 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
-        let part = rest.get(..n).ok_or_else(|| {
-            Error::corrupt(NAME, self.at, format!("{n} bytes are needed, {} are there", rest.len()))
-        })?;
+        let part = rest
+            .get(..n)
+            .ok_or_else(|| Error::corrupt(NAME, self.at, format!("{n} bytes are needed, {} are there", rest.len())))?;
         self.at += n;
         Ok(part)
     }
@@ -213,7 +213,8 @@ pub fn read_header(string: &[u8]) -> Result<(Array, u32)> {
         CHUNKED => {
             let chunk_shape = r.shape(ndim)?;
             let code = r.u8()?;
-            let policy = Policy::from_code(code).ok_or_else(|| r.corrupt(format!("codec policy {code} is not known")))?;
+            let policy =
+                Policy::from_code(code).ok_or_else(|| r.corrupt(format!("codec policy {code} is not known")))?;
             let mut fill = [0; 16];
             let element = r.take(dtype.itemsize())?;
             check_bools(dtype, element, &r)?;
@@ -224,7 +225,8 @@ pub fn read_header(string: &[u8]) -> Result<(Array, u32)> {
             let missing = parts.checked_add(later).ok_or_else(|| r.corrupt("too many parts"))?;
             let attributes = read_attributes(&mut r)?;
             let mut array = Array::awaiting_chunks(dtype, &shape, &chunk_shape, policy, fill, missing)?;
-            if stored > array.grid().map_or(0, |g| if g.is_empty() { 0 } else { g.len() }) || stored < u64::from(parts) {
+            if stored > array.grid().map_or(0, |g| if g.is_empty() { 0 } else { g.len() }) || stored < u64::from(parts)
+            {
                 return Err(r.corrupt(format!("{stored} chunks in {parts} parts do not fit the shape")));
             }
             finish(r, &mut array, attributes)?;
@@ -356,8 +358,9 @@ mod tests {
             for shape in [&[][..], &[3], &[0, 4], &[11, 5], &[2, 3, 4]] {
                 let shape = Shape::new(shape).unwrap();
                 let (_, nbytes) = shape.size_and_bytes(dtype).unwrap();
-                let bytes: Vec<u8> =
-                    (0..nbytes).map(|i| if dtype == Dtype::Bool { (i % 2) as u8 } else { (i * i % 251) as u8 }).collect();
+                let bytes: Vec<u8> = (0..nbytes)
+                    .map(|i| if dtype == Dtype::Bool { (i % 2) as u8 } else { (i * i % 251) as u8 })
+                    .collect();
                 samples.push(Array::from_source(dtype, &shape, &mut SliceSource::new(&bytes), &small).unwrap());
             }
         }

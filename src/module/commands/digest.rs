@@ -1,0 +1,87 @@
+//! `ND.DIGEST key` and `ND.VERIFY key`
+
+use crate::module::args::{Args, Key};
+use crate::module::config;
+use crate::module::db::Db;
+use crate::module::error::Result;
+use crate::module::input::check_bytes;
+use crate::module::register::Command;
+use crate::module::spec::{key, Access, Keys, Spec};
+use crate::nd::array::Array;
+
+/// The digest of an array whose elements one command may read through.
+///
+/// # Errors
+/// `LIMIT` above `ndarray.max-array-bytes` (an array of one value can be larger than any machine); `CORRUPT`.
+pub fn of(array: &Array) -> Result<u64> {
+    check_bytes("reading the array", array.nbytes(), config::MAX_ARRAY_BYTES.get())?;
+    Ok(array.digest()?)
+}
+
+/// `ND.DIGEST`
+pub struct Digest;
+
+impl Command for Digest {
+    const SPEC: Spec = Spec {
+        name: "ND.DIGEST",
+        flags: "readonly",
+        since: "0.1.0",
+        summary: "Returns a digest of an array's dtype, shape and elements.",
+        complexity: "O(N) where N is the number of bytes; O(1) for an array above `ndarray.inline-bytes` until its next write",
+        keys: Keys::One(Access::Read),
+        args: &[key("key")],
+        reply: "16 hex digits; nil where the key is missing.",
+        notes: &[
+            "XXH3-64 over the dtype's name, a zero byte, the rank as one byte, each length as eight little-endian bytes, and \
+             the little-endian elements in C order: the same whatever the codec or the chunks. Attributes do not count.",
+        ],
+    };
+
+    type Call<'a> = Key<'a>;
+
+    fn parse<'a>(args: &mut Args<'a>) -> Result<Key<'a>> {
+        args.next("a key")
+    }
+
+    fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
+        match db.read(key)? {
+            None => db.reply().null(),
+            Some(array) => db.reply().bulk(format!("{:016x}", of(&array)?).as_bytes()),
+        }
+        Ok(())
+    }
+}
+
+/// `ND.VERIFY`
+pub struct Verify;
+
+impl Command for Verify {
+    const SPEC: Spec = Spec {
+        name: "ND.VERIFY",
+        flags: "readonly",
+        since: "0.1.0",
+        summary: "Recomputes the checksum of every chunk of an array.",
+        complexity: "O(N) where N is the number of stored bytes",
+        keys: Keys::One(Access::Read),
+        args: &[key("key")],
+        reply: "`OK`; a `CORRUPT` error naming the chunk; nil where the key is missing.",
+        notes: &["Encoded chunks are decoded too. Small arrays have no chunks and no checksum: they are always `OK`."],
+    };
+
+    type Call<'a> = Key<'a>;
+
+    fn parse<'a>(args: &mut Args<'a>) -> Result<Key<'a>> {
+        args.next("a key")
+    }
+
+    fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
+        match db.read(key)? {
+            None => db.reply().null(),
+            Some(array) => {
+                array.verify()?;
+                db.reply().ok();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! `ND.GET key [DTYPE dt] [IFDNE digest] [format]`
+
+use crate::module::args::{Args, Key};
+use crate::module::db::Db;
+use crate::module::error::Result;
+use crate::module::options;
+use crate::module::output::{Content, Format};
+use crate::module::register::Command;
+use crate::module::spec::{key, string, Access, Keys, Spec, FORMAT};
+use crate::nd::dtype::Dtype;
+
+/// See the module comment.
+pub struct Get;
+
+/// A parsed call.
+pub struct Call<'a> {
+    key: Key<'a>,
+    dtype: Option<Dtype>,
+    known: Option<u64>,
+    format: Format,
+}
+
+impl Command for Get {
+    const SPEC: Spec = Spec {
+        name: "ND.GET",
+        flags: "readonly",
+        since: "0.1.0",
+        summary: "Returns an array.",
+        complexity: "O(N) where N is the number of bytes",
+        keys: Keys::One(Access::Read),
+        args: &[key("key"), string("dtype").after("DTYPE").optional(), string("digest").after("IFDNE").optional(), FORMAT],
+        reply: "The array in the format asked for; nil where the key is missing; `NOTMODIFIED` where its digest is the one given.",
+        notes: &[
+            "`DTYPE` casts as NumPy's `astype` does: floats to integers truncate, integers wrap, complex numbers lose their \
+             imaginary part. See docs/NUMPY.md for casts that NumPy leaves undefined.",
+        ],
+    };
+
+    type Call<'a> = Call<'a>;
+
+    fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
+        let key = args.next("a key")?;
+        let dtype = if args.word("DTYPE") { Some(args.dtype()?.0) } else { None };
+        let known = if args.word("IFDNE") { Some(options::digest(args)?) } else { None };
+        Ok(Call { key, dtype, known, format: Format::at_end(args) })
+    }
+
+    fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
+        let Some(array) = db.read(call.key)? else {
+            db.reply().null();
+            return Ok(());
+        };
+        if let Some(known) = call.known {
+            if super::digest::of(&array)? == known {
+                db.reply().simple(c"NOTMODIFIED");
+                return Ok(());
+            }
+        }
+        let content = Content::whole(&array);
+        match call.dtype {
+            None => content.reply(call.format, db.reply()),
+            Some(dtype) => content.cast(dtype)?.reply(call.format, db.reply()),
+        }
+    }
+}

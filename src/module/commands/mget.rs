@@ -1,0 +1,137 @@
+//! `ND.MGET n key [key ...] [SLICE index] [format | NPZ]`
+
+use triomphe::Arc;
+
+use crate::module::args::{Args, Key};
+use crate::module::config;
+use crate::module::db::Db;
+use crate::module::error::{Refusal, Result};
+use crate::module::input::check_bytes;
+use crate::module::output::{Content, Format};
+use crate::module::register::Command;
+use crate::module::spec::{integer, key, one_of, string, word, Access, Keys, Spec};
+use crate::nd::array::Array;
+use crate::nd::format::{npy, npz};
+use crate::nd::index::Index;
+
+/// See the module comment.
+pub struct Mget;
+
+/// A parsed call.
+pub struct Call<'a> {
+    keys: Vec<Key<'a>>,
+    index: Option<Index>,
+    format: Many,
+}
+
+/// How several arrays are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Many {
+    /// Each in this format.
+    Each(Format),
+    /// All in one `.npz` file.
+    Npz,
+}
+
+impl Command for Mget {
+    const SPEC: Spec = Spec {
+        name: "ND.MGET",
+        flags: "readonly",
+        since: "0.1.0",
+        summary: "Returns several arrays, or the same part of each.",
+        complexity: "O(N) where N is the number of bytes of all arrays",
+        keys: Keys::Counted(Access::Read),
+        args: &[
+            integer("numkeys"),
+            key("key").multiple(),
+            string("index").after("SLICE").optional(),
+            one_of(
+                "format",
+                &[
+                    word("blob", "BLOB"),
+                    word("pieces", "PIECES"),
+                    word("npy", "NPY"),
+                    word("arrow", "ARROW"),
+                    word("values", "VALUES"),
+                    word("json", "JSON"),
+                    word("text", "TEXT"),
+                    word("npz", "NPZ"),
+                ],
+            )
+            .optional(),
+        ],
+        reply: "A list with an array for each key, nil where the key is missing or holds another type. With `NPZ` one .npz \
+                file, its members named by key.",
+        notes: &[
+            "A format that cannot carry one of the arrays, or an index that does not fit one, refuses the whole call. Keys that \
+             are missing have no member in the .npz file.",
+        ],
+    };
+
+    type Call<'a> = Call<'a>;
+
+    fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
+        let n = args.count("the number of keys")?;
+        let keys = args.keys(n)?;
+        let index = if args.word("SLICE") { Some(Index::parse(args.bytes("an index")?)?) } else { None };
+        let format = if args.word("NPZ") { Many::Npz } else { Many::Each(Format::at_end(args)) };
+        Ok(Call { keys, index, format })
+    }
+
+    fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
+        let arrays = call
+            .keys
+            .iter()
+            .map(|key| match db.read(*key) {
+                Err(Refusal::WrongType) => Ok(None),
+                other => other,
+            })
+            .collect::<Result<Vec<Option<Arc<Array>>>>>()?;
+        let contents = arrays
+            .iter()
+            .map(|array| {
+                let array = array.as_deref();
+                match (array, &call.index) {
+                    (None, _) => Ok(None),
+                    (Some(array), None) => Ok(Some(Content::whole(array))),
+                    (Some(array), Some(index)) => super::slice::select(array, index).map(Some),
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let total = contents.iter().flatten().fold(0usize, |n, c| n.saturating_add(c.nbytes()));
+        check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
+        match call.format {
+            Many::Npz => reply_npz(&call.keys, &contents, db),
+            Many::Each(format) => {
+                for content in contents.iter().flatten() {
+                    content.check(format)?;
+                }
+                db.reply().array(contents.len());
+                for content in &contents {
+                    match content {
+                        None => db.reply().null(),
+                        // The head is out: what fails now (a damaged chunk) is said in the array's place.
+                        Some(content) => {
+                            if let Err(refusal) = content.reply(format, db.reply()) {
+                                db.reply().error(&refusal);
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn reply_npz(keys: &[Key<'_>], contents: &[Option<Content<'_>>], db: &Db<'_>) -> Result<()> {
+    let mut file = npz::Writer::new();
+    for (key, content) in keys.iter().zip(contents) {
+        let Some(content) = content else { continue };
+        let head = npy::header(content.dtype, &content.shape)?;
+        content.with_bytes(&[], &[], |bytes| file.member(key.bytes(), &head, &mut std::iter::once(bytes)))??;
+    }
+    let bytes = file.finish()?;
+    db.reply().bulk(&bytes);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! `ND.MSET n key [key ...] <array argument> [<array argument> ...] [NX] [EX s|PX ms]`
+
+use crate::module::args::{Args, Key};
+use crate::module::db::Db;
+use crate::module::error::Result;
+use crate::module::input;
+use crate::module::options::SetOptions;
+use crate::module::register::Command;
+use crate::module::spec::{integer, key, one_of, word, Access, Keys, Spec, ARRAY};
+use crate::nd::format::Dense;
+
+/// See the module comment.
+pub struct Mset;
+
+/// A parsed call.
+pub struct Call<'a> {
+    keys: Vec<Key<'a>>,
+    arrays: Vec<Dense<'a>>,
+    options: SetOptions,
+}
+
+impl Command for Mset {
+    const SPEC: Spec = Spec {
+        name: "ND.MSET",
+        flags: "write deny-oom",
+        since: "0.1.0",
+        summary: "Sets several keys to arrays, all or none.",
+        complexity: "O(N) where N is the number of bytes of all arrays",
+        keys: Keys::Counted(Access::Overwrite),
+        args: &[
+            integer("numkeys"),
+            key("key").multiple(),
+            ARRAY.multiple(),
+            word("nx", "NX").optional(),
+            one_of("expiration", &[integer("seconds").after("EX"), integer("milliseconds").after("PX")]).optional(),
+        ],
+        reply: "`OK`; nil where `NX` was given and one of the keys exists.",
+        notes: &["The keys come first, then as many arrays. Where a key is named twice, its last array stays, as with `MSET`."],
+    };
+
+    type Call<'a> = Call<'a>;
+
+    fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
+        let n = args.count("the number of keys")?;
+        let keys = args.keys(n)?;
+        let arrays = (0..n).map(|_| input::array(args)).collect::<Result<_>>()?;
+        Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX"])? })
+    }
+
+    fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
+        let Call { keys, arrays, options } = call;
+        for key in &keys {
+            if !options.allows(&db.write(*key))? {
+                db.reply().null();
+                return Ok(());
+            }
+        }
+        let store = options.store();
+        let expiry = options.expiry(db);
+        // Small values go over the old ones where they fit; what needs memory, and so can fail, is made before any is set.
+        let large: Vec<_> = arrays
+            .iter()
+            .map(|dense| match dense.elements.len() <= store.inline_bytes {
+                true => Ok(None),
+                false => input::build(dense, &store).map(Some),
+            })
+            .collect::<Result<_>>()?;
+        for ((key, dense), built) in keys.iter().zip(&arrays).zip(large) {
+            let mut slot = db.write(*key);
+            if let Some(array) = built {
+                slot.set(array, expiry);
+                continue;
+            }
+            let reused = slot.in_place(|array| {
+                input::with_source(&dense.elements, |source| array.overwrite(dense.dtype, &dense.shape, source, &store))
+            });
+            match reused {
+                Some(true) => slot.expire(expiry),
+                _ => slot.set(input::build(dense, &store)?, expiry),
+            }
+        }
+        options.commit(db, expiry, c"ND.MSET", c"nd.set", &keys);
+        db.reply().ok();
+        Ok(())
+    }
+}
