@@ -20,6 +20,7 @@
 mod client;
 pub mod dump;
 pub mod resp;
+pub mod transcript;
 
 use std::fs;
 use std::net::TcpListener;

@@ -268,7 +268,7 @@ fn write_string(head: &str, bytes: &[u8], indent: usize, out: &mut String) {
         Ok(text) if text.contains('\n') && text.chars().all(|c| c == '\n' || !c.is_control()) => {
             for (i, l) in text.split('\n').enumerate() {
                 start(i, indent + head.len(), out);
-                line(out, &format!("| {l}"));
+                line(out, &if l.is_empty() { "|".to_owned() } else { format!("| {l}") });
             }
         }
         _ => line(out, &quote(bytes)),
