@@ -80,6 +80,20 @@ pub fn program(variable: &str, default: &str) -> Vec<String> {
     words
 }
 
+/// The Python of .venv, with what tests/requirements.txt names.
+///
+/// # Panics
+/// When it is not there.
+pub fn python() -> PathBuf {
+    let path = repository().join(".venv/bin/python");
+    assert!(
+        path.exists(),
+        "no {}: run `make venv`, which installs the packages of tests/requirements.txt",
+        path.display()
+    );
+    path
+}
+
 /// The module that this run of `cargo test` has built.
 ///
 /// # Panics
