@@ -54,7 +54,8 @@ def draw(rng, dt, shape_):
         info = ml_dtypes.finfo(dt)
         if kind == 0:
             flat = np.frombuffer(rng.bytes(count * dt.itemsize), dt)
-            flat = np.where(np.isnan(flat), dt.type(np.nan), flat)  # one NaN, as text has only one
+            with np.errstate(invalid="ignore"):
+                flat = np.where(np.isnan(flat), dt.type(np.nan), flat)  # one NaN, as text has only one
         elif kind == 1:
             special = [0.0, -0.0, np.nan, np.inf, -np.inf, info.max, info.min, info.tiny, info.smallest_subnormal, 1.0]
             flat = rng.choice(np.array(special).astype(dt), count)
@@ -75,7 +76,8 @@ def same(got, want):
         return same(np.asarray(got.real), np.asarray(want.real)) and same(np.asarray(got.imag), np.asarray(want.imag))
     if want.dtype.kind not in "fV":
         return False
-    nan = np.isnan(want)
+    with np.errstate(invalid="ignore"):
+        nan = np.isnan(want)
     return bool(np.array_equal(np.isnan(got), nan)) and got[~nan].tobytes() == want[~nan].tobytes()
 
 
@@ -85,3 +87,12 @@ def python(array):
     raw = array.tobytes()
     data = f"bytes.fromhex({raw.hex()!r})" if len(raw) <= 512 else f"{raw[:16].hex()}... ({len(raw)} bytes)"
     return f"np.frombuffer({data}, {name}).reshape({array.shape})"
+
+
+def difference(got, want):
+    """Where two arrays first differ, for a person."""
+    if got.dtype != want.dtype or got.shape != want.shape:
+        return f"got {got.dtype} of shape {got.shape}, want {want.dtype} of shape {want.shape}"
+    places = [i for i in np.ndindex(want.shape) if not same(np.asarray(got[i]), np.asarray(want[i]))]
+    first = places[0]
+    return f"{len(places)} of {want.size} elements differ, first {list(first)}: got {got[first]!r}, want {want[first]!r}"
