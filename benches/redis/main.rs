@@ -24,11 +24,15 @@ use measure::{measure, Effort};
 use report::{Conditions, Numbers, Outcome};
 use rows::{Kind, Row, Scale, Unit};
 use server::{Server, Settings};
+use system::Others;
 
 const LIBRARY: &str = "libredis_ndarray.so";
 
+/// Cores' worth of other work that still counts as a quiet machine.
+const QUIET: f64 = 0.1;
+
 const HELP: &str = "\
-Compares the module's commands with what one would do on plain Redis keys, on a private server.
+Compares the module's commands with what one would do on plain Redis keys, on private servers.
 
   --only TEXT       only rows whose name holds TEXT (may be repeated: any of them)
   --list            the rows' names, and nothing else
@@ -158,16 +162,22 @@ fn run(options: Options) -> Result<usize, String> {
         rounds: rounds.unwrap_or(default_rounds).max(1),
         round: Duration::from_millis(round_ms.unwrap_or(default_ms)),
     };
-    let conditions = conditions(&settings, &effort, cores.len())?;
-    let Conditions { server, module, cores, transport, rounds } = &conditions;
+    let mut conditions = conditions(&settings, &effort, cores.len())?;
+    let Conditions { server, module, cores, transport, rounds, .. } = &conditions;
     println!("{server}; {module}; {cores}; {transport}; {rounds}\n\n{}", report::head());
+    let others = Others::watch().map_err(|e| e.to_string())?;
     let mut outcomes = Vec::with_capacity(rows.len());
     for row in rows {
         let outcome = measure_row(row, &settings, &effort);
         println!("{}", report::line(&outcome));
         outcomes.push(outcome);
     }
-    println!("\n{}", report::summary(&outcomes));
+    let others = others.cores().map_err(|e| e.to_string())?;
+    conditions.others = format!("{others:.2} cores' worth of time on average");
+    println!("\n{}\nother processes took {}", report::summary(&outcomes), conditions.others);
+    if others > QUIET {
+        println!("WARNING: the machine was not quiet; believe the cpu column before the ratio, and measure again");
+    }
     if let Some(path) = write {
         std::fs::write(&path, report::markdown(&outcomes, &conditions))
             .map_err(|e| format!("{}: {e}", path.display()))?;
@@ -238,5 +248,5 @@ fn conditions(settings: &Settings, effort: &Effort, cores: usize) -> Result<Cond
         effort.rounds,
         effort.round.as_millis()
     );
-    Ok(Conditions { server: name, module, cores, transport, rounds })
+    Ok(Conditions { server: name, module, cores, transport, rounds, others: String::new() })
 }

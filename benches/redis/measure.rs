@@ -4,6 +4,9 @@
 //! both sides one after the other (the order changes from round to round) and gives one ratio; the row's result is the
 //! median of those, with its quartiles. The server's CPU time per pass is compared in the same way: it does not count
 //! the waiting, so it stays calm where wall times spread.
+//!
+//! Each side has a fresh server of its own, on the same core and with the same module. On one server, whoever was set
+//! up first had the deeper hash chains and the more scattered heap, and lost 4% against itself.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -73,26 +76,19 @@ pub struct Pair {
     pub ours: Side,
     /// The alternative's.
     pub theirs: Side,
-    /// Whether each side has a server of its own (where a whole database is measured).
-    pub apart: bool,
-    /// Whether the bytes answered to a pass must be the same, dtype and shape in front aside.
+    /// Whether a pass must be answered by the same bytes of values (dtypes and shapes aside).
     pub same: bool,
 }
 
 impl Pair {
-    /// Two sides on one server.
+    /// Two sides.
     pub fn new(ours: Side, theirs: Side) -> Pair {
-        Pair { ours, theirs, apart: false, same: false }
+        Pair { ours, theirs, same: false }
     }
 
     /// The same pair, whose answers must agree.
     pub fn same(self) -> Pair {
         Pair { same: true, ..self }
-    }
-
-    /// The same pair on two servers.
-    pub fn apart(self) -> Pair {
-        Pair { apart: true, ..self }
     }
 }
 
@@ -141,6 +137,8 @@ pub struct Measured {
     pub cpu: Spread,
     /// The client's CPU time to the server's, ours and the alternative's (medians).
     pub client: (f64, f64),
+    /// The share of the time that the server's CPU was busy, ours and the alternative's (medians).
+    pub busy: (f64, f64),
 }
 
 /// One run of one side, per pass, in seconds.
@@ -155,17 +153,14 @@ struct Sample {
 /// # Errors
 /// A text that says which side failed, and how: the server's own error, a nil, a short answer, or a crash.
 pub fn measure(pair: &mut Pair, settings: &Settings, effort: &Effort) -> Result<Measured, String> {
-    let mut servers = vec![Server::start(settings).map_err(|e| e.to_string())?];
-    if pair.apart {
-        servers.push(Server::start(settings).map_err(|e| e.to_string())?);
-    }
-    let other = servers.len() - 1;
-    let reps_ours = prepare(&mut servers[0], &mut pair.ours, effort)?;
-    let reps_theirs = prepare(&mut servers[other], &mut pair.theirs, effort)?;
+    let mut server_a = Server::start(settings).map_err(|e| e.to_string())?;
+    let mut server_b = Server::start(settings).map_err(|e| e.to_string())?;
+    let reps_ours = prepare(&mut server_a, &mut pair.ours, effort)?;
+    let reps_theirs = prepare(&mut server_b, &mut pair.theirs, effort)?;
     if pair.same {
-        let ours = answer(&mut servers[0], &pair.ours)?;
-        let theirs = answer(&mut servers[other], &pair.theirs)?;
-        if !ours.ends_with(&theirs) {
+        let ours = answer(&mut server_a, &pair.ours)?;
+        let theirs = answer(&mut server_b, &pair.theirs)?;
+        if ours != theirs {
             let (a, b) = (&pair.ours.name, &pair.theirs.name);
             return Err(format!("{a} and {b} answer different bytes ({} and {} of them)", ours.len(), theirs.len()));
         }
@@ -175,12 +170,12 @@ pub fn measure(pair: &mut Pair, settings: &Settings, effort: &Effort) -> Result<
         // Two plain calls in either order: the sides are told apart by place, not by time.
         let mut ours = None;
         if round % 2 == 0 {
-            ours = Some(sample(&mut servers[0], &pair.ours, reps_ours)?);
+            ours = Some(sample(&mut server_a, &pair.ours, reps_ours)?);
         }
-        let theirs = sample(&mut servers[other], &pair.theirs, reps_theirs)?;
+        let theirs = sample(&mut server_b, &pair.theirs, reps_theirs)?;
         let ours = match ours {
             Some(sample) => sample,
-            None => sample(&mut servers[0], &pair.ours, reps_ours)?,
+            None => sample(&mut server_a, &pair.ours, reps_ours)?,
         };
         samples.push((ours, theirs));
     }
@@ -194,6 +189,10 @@ pub fn measure(pair: &mut Pair, settings: &Settings, effort: &Effort) -> Result<
             spread(&|(ours, _)| ours.client / ours.server).median,
             spread(&|(_, theirs)| theirs.client / theirs.server).median,
         ),
+        busy: (
+            spread(&|(ours, _)| ours.server / ours.wall).median,
+            spread(&|(_, theirs)| theirs.server / theirs.wall).median,
+        ),
     })
 }
 
@@ -202,12 +201,12 @@ fn prepare(server: &mut Server, side: &mut Side, effort: &Effort) -> Result<usiz
     let setup = std::mem::take(&mut side.setup); // sent once, and large rows are better measured without it
     prelude(server, side, &setup, "setting up")?;
     reset(server, side)?;
-    pass(server, side)?;
+    passes(server, side, 1)?;
     if side.reset.is_some() {
         return Ok(1);
     }
     let start = Instant::now();
-    pass(server, side)?;
+    passes(server, side, 1)?;
     let once = start.elapsed().as_secs_f64().max(1e-6);
     Ok(((effort.round.as_secs_f64() / once).ceil() as usize).clamp(1, 1_000_000))
     // a small positive number
@@ -226,9 +225,7 @@ fn sample(server: &mut Server, side: &Side, reps: usize) -> Result<Sample, Strin
         |server: &Server| -> io::Result<(Duration, Duration)> { Ok((server.clock.now()?, CpuClock::own().now()?)) };
     let before = clocks(server).map_err(|e| e.to_string())?;
     let start = Instant::now();
-    for _ in 0..reps {
-        pass(server, side)?;
-    }
+    passes(server, side, reps)?;
     let wall = start.elapsed();
     let after = clocks(server).map_err(|e| e.to_string())?;
     // A pass always costs something; the floor keeps a clock that did not move from dividing by zero.
@@ -245,28 +242,36 @@ fn answer(server: &mut Server, side: &Side) -> Result<Vec<u8>, String> {
     reset(server, side)?;
     server.client.keep(true);
     let mut all = Vec::new();
-    let done = server.client.run(&side.pass, |part| all.extend_from_slice(part));
+    let done = server.client.run(&side.pass, 1, |part| all.extend_from_slice(part));
     server.client.keep(false);
     told(server, side, "running", done).map(|_| all)
 }
 
-/// One pass, with the client's own work and the checks.
-fn pass(server: &mut Server, side: &Side) -> Result<(), String> {
+/// Some passes, with the client's own work and the checks.
+fn passes(server: &mut Server, side: &Side, times: usize) -> Result<(), String> {
     let done = match &side.work {
         Some(work) => {
             server.client.keep(true);
-            let done = server.client.run(&side.pass, work);
+            let done = server.client.run(&side.pass, times, work);
             server.client.keep(false);
             done
         }
-        None => server.client.run(&side.pass, |_| {}),
+        None => server.client.run(&side.pass, times, |_| {}),
     };
-    check(side, told(server, side, "running", done)?)
+    let tally = told(server, side, "running", done)?;
+    if tally.nils > 0 {
+        return Err(format!("{}: {} nil replies, none expected", side.name, tally.nils));
+    }
+    if tally.bytes < side.answer * times {
+        let least = side.answer * times;
+        return Err(format!("{}: {} bytes answered, at least {least} expected", side.name, tally.bytes));
+    }
+    Ok(())
 }
 
 /// Commands around the measurement, which need only succeed.
 fn prelude(server: &mut Server, side: &Side, traffic: &Traffic, doing: &str) -> Result<(), String> {
-    let done = server.client.run(traffic, |_| {});
+    let done = server.client.run(traffic, 1, |_| {});
     told(server, side, doing, done).map(|_| ())
 }
 
@@ -277,14 +282,4 @@ fn told(server: &mut Server, side: &Side, doing: &str, done: io::Result<Tally>) 
         Some(error) => Err(format!("{doing} {}: {error}", side.name)),
         None => Ok(tally),
     }
-}
-
-fn check(side: &Side, tally: Tally) -> Result<(), String> {
-    if tally.nils > 0 {
-        return Err(format!("{}: {} nil replies, none expected", side.name, tally.nils));
-    }
-    if tally.bytes < side.answer {
-        return Err(format!("{}: {} bytes answered, at least {} expected", side.name, tally.bytes, side.answer));
-    }
-    Ok(())
 }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn per_key(filling: &Filling, keys: usize, settings: &Settings) -> Result<f64, String> {
     let mut server = Server::start(settings).map_err(|e| e.to_string())?;
     let before = used(&mut server)?;
-    let tally = match server.client.run(&filling.traffic, |_| {}) {
+    let tally = match server.client.run(&filling.traffic, 1, |_| {}) {
         Ok(tally) => tally,
         Err(error) => return Err(format!("{}: {}", filling.name, server.explain(error))),
     };

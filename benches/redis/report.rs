@@ -45,6 +45,8 @@ pub struct Conditions {
     pub transport: String,
     /// Rounds, and how long a side runs in each.
     pub rounds: String,
+    /// What other processes took meanwhile; known at the end.
+    pub others: String,
 }
 
 impl Outcome {
@@ -105,11 +107,16 @@ fn client(numbers: &Numbers) -> String {
     numbers.timed.map_or(String::new(), |timed| format!("{:.2}", timed.client.0.max(timed.client.1)))
 }
 
+/// The smaller of the two sides' shares of time in which the server was busy.
+fn busy(numbers: &Numbers) -> String {
+    numbers.timed.map_or(String::new(), |timed| format!("{:.2}", timed.busy.0.min(timed.busy.1)))
+}
+
 /// The terminal table's head.
 pub fn head() -> String {
     format!(
-        "{:<34} {:>11} {:>11} {:>7} {:>13} {:>13} {:>6} {:>6} {:>7} verdict",
-        "row", "ours", "other", "ratio", "quartiles", "min–max", "cpu", "client", "target"
+        "{:<34} {:>11} {:>11} {:>7} {:>13} {:>13} {:>6} {:>6} {:>6} {:>7} verdict",
+        "row", "ours", "other", "ratio", "quartiles", "min–max", "cpu", "busy", "client", "target"
     )
 }
 
@@ -117,7 +124,7 @@ pub fn head() -> String {
 pub fn line(outcome: &Outcome) -> String {
     match &outcome.numbers {
         Ok(numbers) => format!(
-            "{:<34} {:>11} {:>11} {:>7.2} {:>13} {:>13} {:>6} {:>6} {:>7} {}",
+            "{:<34} {:>11} {:>11} {:>7.2} {:>13} {:>13} {:>6} {:>6} {:>6} {:>7} {}",
             outcome.id,
             outcome.absolute(numbers.ours),
             outcome.absolute(numbers.theirs),
@@ -125,6 +132,7 @@ pub fn line(outcome: &Outcome) -> String {
             quartiles(numbers),
             range(numbers),
             cpu(numbers),
+            busy(numbers),
             client(numbers),
             outcome.target(),
             outcome.verdict()
@@ -148,12 +156,13 @@ pub fn summary(outcomes: &[Outcome]) -> String {
 /// The whole of docs/BENCHMARKS.md.
 pub fn markdown(outcomes: &[Outcome], conditions: &Conditions) -> String {
     let mut page = String::from(INTRODUCTION);
-    let Conditions { server, module, cores, transport, rounds } = conditions;
+    let Conditions { server, module, cores, transport, rounds, others } = conditions;
     // Writing into a String cannot fail.
     let _ = write!(
         page,
-        "## Conditions\n\n- Server: {server}, no persistence, one private server per row (two in the RDB rows).\n\
-         - Module: {module}.\n- Cores: {cores}.\n- Connection: one client over {transport}.\n- Rounds: {rounds}.\n\n\
+        "## Conditions\n\n- Server: {server}, no persistence, a fresh one for each side of each row.\n\
+         - Module: {module}.\n- Cores: {cores}.\n- Connection: one client over {transport}.\n- Rounds: {rounds}.\n\
+         - Other processes: {others}.\n\n\
          ## Results\n\n{}.\n",
         summary(outcomes)
     );
@@ -163,27 +172,28 @@ pub fn markdown(outcomes: &[Outcome], conditions: &Conditions) -> String {
             section = outcome.section;
             let _ = write!(
                 page,
-                "\n### {section}\n\n| ours | alternative | ours | alternative | ratio | quartiles | range | CPU | client | \
-                 target | |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n"
+                "\n### {section}\n\n| ours | alternative | ours | alternative | ratio | quartiles | range | CPU | busy | client | \
+                 target | |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n"
             );
         }
         let (ours, theirs) = &outcome.names;
         let _ = match &outcome.numbers {
             Ok(numbers) => writeln!(
                 page,
-                "| {ours} | {theirs} | {} | {} | **{:.2}** | {} | {} | {} | {} | {} | {} |",
+                "| {ours} | {theirs} | {} | {} | **{:.2}** | {} | {} | {} | {} | {} | {} | {} |",
                 outcome.absolute(numbers.ours),
                 outcome.absolute(numbers.theirs),
                 numbers.ratio.median,
                 quartiles(numbers),
                 range(numbers),
                 cpu(numbers),
+                busy(numbers),
                 client(numbers),
                 outcome.target(),
                 outcome.verdict()
             ),
             Err(why) => {
-                writeln!(page, "| {} | | | | | | | | | {} | failed: {why} |", outcome.id, outcome.target())
+                writeln!(page, "| {} | | | | | | | | | | {} | failed: {why} |", outcome.id, outcome.target())
             }
         };
     }
@@ -214,8 +224,8 @@ whatever else slows the machine down slows both.
 
 ## Columns
 
-- **ours**, **alternative** (names): what was run. *512 deep*: that many commands are sent before the first reply is
-  read. *One at a time*: each command waits for its reply, which is mostly the round trip.
+- **ours**, **alternative** (names): what was run. *512 deep*: that many commands are under way; the client sends
+  the next ones while the server works. *One at a time*: each command waits for its reply, which is mostly the round trip.
 - **ours**, **alternative** (numbers): thousands of operations a second (k/s), gigabytes (10^9 bytes) of values a second
   (GB/s), or bytes of server memory per key (B).
 - **ratio**: ours to the alternative's, the median of all rounds. More is better, except for memory.
@@ -223,8 +233,12 @@ whatever else slows the machine down slows both.
   with itself: their spread is what a difference must exceed to mean anything.
 - **CPU**: the same ratio, by the server's CPU time in place of the wall clock (all of the process's threads, user and
   system). It stays calm where wall times spread, which they do most between 32 KiB and 7 MiB.
+- **busy**: the share of the time in which the server's CPU was busy, for the side where it is smaller. Far below 1, as
+  with one command at a time, the row measures mostly the round trip.
 - **client**: the client's CPU time divided by the server's, for the side where it is larger. Below 1, it is the server
-  that was measured.
+  that was measured. Above 1, as when large values are sent (the kernel's copy into the socket is all that the client
+  does, and the server reads without one more), the wall clock shows less than the whole difference; the CPU column
+  shows it.
 - **target**: what the row must reach; `reached` and `missed` go by the median of the wall-clock ratio.
 
 The client sends bytes prepared before the clock starts and reads replies into one buffer, counting and checking them.

@@ -87,6 +87,13 @@ pub fn all(scale: Scale) -> Vec<Row> {
     rows.extend(parts::rows(scale));
     rows.extend(batches::rows(scale));
     rows.extend(stored::rows(scale));
+    let mut sections = Vec::new();
+    for row in &rows {
+        if !sections.contains(&row.section) {
+            sections.push(row.section);
+        }
+    }
+    rows.sort_by_key(|row| sections.iter().position(|section| *section == row.section)); // stable: one heading each
     rows
 }
 

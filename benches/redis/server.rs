@@ -1,6 +1,6 @@
-//! A private server for one row: started in a folder of its own, on its own core, and gone with the row.
+//! A private server for one side of one row: started in a folder of its own, on the servers' core, and gone with the row.
 //!
-//! A fresh server per row keeps one row's heap from telling in the next, and lets the suite go on after a crash.
+//! A fresh server keeps one row's heap from telling in the next, and lets the suite go on after a crash.
 
 use std::io;
 use std::net::TcpListener;

@@ -1,11 +1,12 @@
-//! What the operating system is asked: which cores there are, which one to run on, and how much time a process used.
+//! What the operating system is asked: which cores there are, which one to run on, how much time a process used, and
+//! how much everything else did.
 //!
 //! CPU time comes from the process's own clock, in nanoseconds; `/proc/<pid>/stat` counts in hundredths of a second,
 //! which is too coarse for rounds of some tens of milliseconds.
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The cores this process may run on.
 pub fn cores() -> io::Result<Vec<usize>> {
@@ -69,5 +70,52 @@ impl CpuClock {
         let seconds = u64::try_from(time.tv_sec).map_err(io::Error::other)?;
         let nanos = u32::try_from(time.tv_nsec).map_err(io::Error::other)?;
         Ok(Duration::new(seconds, nanos))
+    }
+}
+
+/// CPU time used so far by this process and by every child that has ended.
+fn ours() -> io::Result<Duration> {
+    // SAFETY: rusage is plain integers; the call writes one.
+    let children = unsafe {
+        let mut usage: libc::rusage = zeroed();
+        if libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        usage
+    };
+    let time = |t: libc::timeval| Ok(Duration::new(u64::try_from(t.tv_sec)?, u32::try_from(t.tv_usec)? * 1000));
+    let children: Result<Duration, std::num::TryFromIntError> =
+        time(children.ru_utime).and_then(|user| Ok(user + time(children.ru_stime)?));
+    Ok(CpuClock::own().now()? + children.map_err(io::Error::other)?)
+}
+
+/// CPU time that everything on the machine has used so far: the user, nice and system columns of /proc/stat.
+fn everything() -> io::Result<Duration> {
+    // SAFETY: sysconf takes any name and answers a number.
+    let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let columns = stat.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1).take(3);
+    let ticks: f64 = columns.filter_map(|column| column.parse::<f64>().ok()).sum();
+    Ok(Duration::from_secs_f64(ticks / ticks_per_second.max(1) as f64))
+}
+
+/// Watches what other processes take while we measure.
+pub struct Others {
+    start: Instant,
+    ours: Duration,
+    everything: Duration,
+}
+
+impl Others {
+    /// From now on.
+    pub fn watch() -> io::Result<Others> {
+        Ok(Others { start: Instant::now(), ours: ours()?, everything: everything()? })
+    }
+
+    /// How many cores' worth of time they took on average, once all children have ended.
+    pub fn cores(&self) -> io::Result<f64> {
+        let everything = everything()?.saturating_sub(self.everything).as_secs_f64();
+        let ours = ours()?.saturating_sub(self.ours).as_secs_f64();
+        Ok((everything - ours).max(0.0) / self.start.elapsed().as_secs_f64().max(1e-3))
     }
 }

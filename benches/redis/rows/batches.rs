@@ -20,12 +20,16 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         kind: Kind::Timed(pair),
     };
     vec![
-        row("mget/blob/mget", Target::AtLeast(1.0), Box::new(move || Pair::new(nd_mget(n, &["BLOB"]), mget(n)).same())),
-        row("mget/default/mget", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), mget(n)))),
-        row("mget/default/hgetall", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), hgetalls(n)))),
-        row("mset/existing/mset", Target::AtLeast(0.70), Box::new(move || Pair::new(nd_mset(n), mset(n)))),
         row(
-            "mset/new/mset",
+            "mget/blob/to-mget",
+            Target::AtLeast(1.0),
+            Box::new(move || Pair::new(nd_mget(n, &["BLOB"]), mget(n)).same()),
+        ),
+        row("mget/default/to-mget", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), mget(n)))),
+        row("mget/default/to-hgetall", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), hgetalls(n)))),
+        row("mset/existing", Target::AtLeast(0.70), Box::new(move || Pair::new(nd_mset(n), mset(n)))),
+        row(
+            "mset/new",
             Target::None,
             Box::new(move || {
                 let flush = || Traffic::one(&[b"FLUSHALL", b"SYNC"]);

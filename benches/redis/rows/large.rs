@@ -49,38 +49,38 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             }
         };
         for &size in sizes {
-            let id = |what: &str| format!("{what}/{}/{name}", size_name(size).replace(' ', ""));
+            let id = |way: &str, travel: &str| format!("{way}/{}/{name}/{travel}", size_name(size).replace(' ', ""));
             add(
                 section,
-                id("set"),
+                id("set", "blob"),
                 target(0.95),
                 Box::new(move || Pair::new(nd_set(size, content, Travel::Blob), set(size, 's', content))),
             );
             add(
                 section,
-                id("get/blob"),
+                id("get", "blob"),
                 target(0.95),
                 Box::new(move || Pair::new(nd_get(size, content, Travel::Blob), get(size, 's', content)).same()),
             );
             add(
                 section,
-                id("get/default"),
+                id("get", "default"),
                 target(0.95),
                 Box::new(move || Pair::new(nd_get(size, content, Travel::Default), get(size, 's', content)).same()),
             );
         }
         // In a quick run the largest size there is stands in for those that are asked for.
         for &size in sizes.iter().filter(|&&size| size >= scale.pick(8 * MIB, MIB)) {
-            let id = |what: &str| format!("{what}/{}/{name}", size_name(size).replace(' ', ""));
+            let id = |way: &str, travel: &str| format!("{way}/{}/{name}/{travel}", size_name(size).replace(' ', ""));
             add(
                 pieces,
-                id("pieces/set"),
+                id("set", "pieces"),
                 target(2.5),
                 Box::new(move || Pair::new(nd_set(size, content, Travel::Pieces), set(size, 's', content))),
             );
             add(
                 pieces,
-                id("pieces/get"),
+                id("get", "pieces"),
                 target(2.5),
                 Box::new(move || Pair::new(nd_get(size, content, Travel::Pieces), get(size, 's', content)).same()),
             );
@@ -101,7 +101,7 @@ fn keys(size: usize) -> usize {
     (4 * MIB / size).max(1)
 }
 
-/// Commands sent before the first reply is read. Below 1 MiB a round trip would be most of a single command's time.
+/// Commands under way. Below 1 MiB a round trip would be most of a single command's time.
 fn depth(size: usize) -> usize {
     (MIB / size).max(1)
 }

@@ -1,7 +1,6 @@
 //! Small vectors, where the cost of a command is everything: ND.SET and ND.GET against SET and GET.
 //!
-//! *Deep*: 512 commands are sent before the first reply is read, so the connection's share is small. *Single*: each
-//! command waits for its reply. The first rows compare SET and GET with themselves: what they show is the noise.
+//! *Deep*: 512 commands are under way, so the connection's share is small. *Single*: each command waits for its reply. The first rows compare SET and GET with themselves: what they show is the noise.
 
 use super::{key, Kind, Row, Scale, Target, Unit};
 use crate::client::Traffic;
@@ -10,7 +9,7 @@ use crate::values::{size_name, Value};
 
 const SECTION: &str = "Small vectors (float32)";
 
-/// Keys that a pass goes through.
+/// Keys that a pass goes through, and commands under way in a deep row.
 const KEYS: usize = 512;
 
 pub fn rows(scale: Scale) -> Vec<Row> {
