@@ -193,6 +193,7 @@ pub fn markdown(outcomes: &[Outcome], conditions: &Conditions) -> String {
                 outcome.verdict()
             ),
             Err(why) => {
+                let why = why.replace('|', "\\|");
                 writeln!(page, "| {} | | | | | | | | | | {} | failed: {why} |", outcome.id, outcome.target())
             }
         };
