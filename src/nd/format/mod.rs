@@ -24,7 +24,7 @@ pub mod arrow;
 mod digits;
 pub mod json;
 pub mod npy;
-// pub mod npz;
+pub mod npz;
 mod strided;
 pub mod text;
 pub mod values;
