@@ -26,6 +26,7 @@ pub mod json;
 pub mod npy;
 // pub mod npz;
 pub mod rdb;
+pub mod npz;
 mod strided;
 pub mod text;
 pub mod values;
