@@ -125,13 +125,13 @@ impl Command for Mget {
 }
 
 fn reply_npz(keys: &[Key<'_>], contents: &[Option<Content<'_>>], db: &Db<'_>) -> Result<()> {
-    let mut file = npz::Writer::new();
+    let elements: usize = contents.iter().flatten().map(Content::nbytes).sum();
+    let mut file = npz::Writer::with_capacity(elements + 512 * keys.len())?;
     for (key, content) in keys.iter().zip(contents) {
         let Some(content) = content else { continue };
         let head = npy::header(content.dtype, &content.shape)?;
         content.with_bytes(&[], &[], |bytes| file.member(key.bytes(), &head, &mut std::iter::once(bytes)))??;
     }
-    let bytes = file.finish()?;
-    db.reply().bulk(&bytes);
+    db.reply().bulk(&file.finish());
     Ok(())
 }

@@ -5,7 +5,7 @@ mod attributes;
 mod describe;
 mod digest;
 mod get;
-//~mod mget;
+mod mget;
 mod mset;
 mod reduce;
 mod restorepart;
@@ -38,7 +38,7 @@ commands! {
     set::Set,
     get::Get,
     mset::Mset,
-//~    mget::Mget,
+    mget::Mget,
 //~    create::Create,
     describe::Info,
     describe::Shape,
