@@ -76,12 +76,7 @@ impl Writer {
     /// # Errors
     /// `SHAPE` where the pieces are not as many bytes as the header says (the archive is then of no use); `LIMIT` for a
     /// name above 65,535 bytes; `OOM`.
-    pub fn member<'d>(
-        &mut self,
-        name: &[u8],
-        npy_header: &[u8],
-        data: &mut dyn Iterator<Item = &'d [u8]>,
-    ) -> Result<bool> {
+    pub fn member(&mut self, name: &[u8], npy_header: &[u8], data: &mut dyn Iterator<Item = &[u8]>) -> Result<bool> {
         let name = member_name(name);
         let name_len = u16::try_from(name.len()).map_err(|_| Error::Limit {
             what: "the NPZ member name",

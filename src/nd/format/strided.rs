@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use super::{reserve, Shape};
 use crate::nd::error::Result;
 
-/// Elements per side of the square that is transposed at once: 32 lines to read, 32 to write.
-const BLOCK: usize = 32;
+/// Elements per side of the square that is transposed at once: 16 lines to read, 16 to write.
+const BLOCK: usize = 16;
 
 /// One axis: its length, and the bytes between neighbours in the source and in C order.
 #[derive(Clone, Copy)]
