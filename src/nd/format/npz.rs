@@ -13,7 +13,7 @@
 //! once: the file maps each name to one array.
 //!
 //! **Reading** follows the central directory, where the last of two equal names counts, as in Python. It allocates
-//! nothing for the directory, reads one member, believes no size before it has seen the bytes, and stops inflating as
+//! nothing for the directory itself, reads one member, believes no size before it has seen the bytes, and stops inflating as
 //! soon as there is more than the member's own `.npy` header promises. Members that overlap or hold other archives are
 //! therefore harmless. Encrypted members, methods other than 0 and 8, and multi-disk archives are refused. General ZIP
 //! readers make a table of everything the directory claims first; an archive of claims would get its memory there.
