@@ -5,8 +5,9 @@ use smallvec::SmallVec;
 use super::{reserve, Shape};
 use crate::nd::error::Result;
 
-/// Elements per side of the square that is transposed at once: 16 lines to read, 16 to write.
-const BLOCK: usize = 16;
+/// Elements per side of the square that is transposed at once. Measured at 4096 x 4096, rising from 8 to 64: float64 0.5 to
+/// 1.1 GB/s, float32 0.4 to 0.9, uint8 0.2 to 0.3; at 4000 x 4000 the size makes no clear difference.
+const BLOCK: usize = 64;
 
 /// One axis: its length, and the bytes between neighbours in the source and in C order.
 #[derive(Clone, Copy)]
