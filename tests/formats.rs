@@ -47,8 +47,11 @@ fn golden(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Name, and what it holds or the code of its refusal.
-fn manifest() -> Vec<(String, std::result::Result<(Dtype, Shape, Vec<u8>), String>)> {
+/// What a file holds, or the code of its refusal.
+type Want = std::result::Result<(Dtype, Shape, Vec<u8>), String>;
+
+/// Every recorded file's name and what is wanted of it.
+fn manifest() -> Vec<(String, Want)> {
     let text = String::from_utf8(golden("manifest.txt")).unwrap();
     let line = |line: &str| {
         let fields: Vec<&str> = line.split('|').collect();

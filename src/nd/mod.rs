@@ -7,6 +7,7 @@ pub mod array;
 pub mod attributes;
 pub mod chunk;
 pub mod codec;
+pub mod digits;
 pub mod dtype;
 pub mod error;
 pub mod format;

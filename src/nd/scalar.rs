@@ -8,6 +8,7 @@ use std::fmt;
 use half::{bf16, f16};
 use num_complex::{Complex, Complex32, Complex64};
 
+use super::digits::Digits;
 use super::dtype::{dispatch, Bool8, Dtype, Element, Kind};
 use super::error::{quoted, Error, Result};
 use super::rounding::{f32_to_f16, f64_to_bf16, f64_to_f16, i128_to_bf16};
@@ -257,6 +258,7 @@ impl Scalar {
     }
 }
 
+<<<<<<< HEAD
 /// The shortest digits and decimal exponent of a finite float that read back to the same value of `dtype`.
 fn shortest_exponential(x: f64, dtype: Dtype) -> String {
     match dtype {
@@ -292,6 +294,9 @@ fn next_up(text: &str) -> Option<String> {
 }
 
 /// Lays digits and exponent out as Python's `repr` does: fixed from 1e-4 up to 1e16, scientific outside.
+=======
+/// The shortest digits, laid out as Python's `repr` does; whole floats with `.0` where `point`.
+>>>>>>> formats
 fn write_float(f: &mut fmt::Formatter<'_>, x: f64, dtype: Dtype, point: bool) -> fmt::Result {
     if x.is_nan() {
         return f.write_str("nan");
@@ -299,28 +304,9 @@ fn write_float(f: &mut fmt::Formatter<'_>, x: f64, dtype: Dtype, point: bool) ->
     if x.is_infinite() {
         return f.write_str(if x > 0.0 { "inf" } else { "-inf" });
     }
-    let text = shortest_exponential(x, dtype);
-    let (mantissa, exponent) = text.split_once('e').expect("{:e} writes an exponent");
-    let exponent: i32 = exponent.parse().expect("{:e} writes a whole exponent");
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |m| ("-", m));
-    let digits: String = mantissa.chars().filter(|c| *c != '.').collect();
-    f.write_str(sign)?;
-    if !(-4..16).contains(&exponent) {
-        f.write_str(&digits[..1])?;
-        if digits.len() > 1 {
-            write!(f, ".{}", &digits[1..])?;
-        }
-        return write!(f, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
-    }
-    if exponent < 0 {
-        let zeros = "0".repeat((-exponent - 1) as usize); // 0 to 3, by the range above
-        return write!(f, "0.{zeros}{digits}");
-    }
-    let whole = exponent as usize + 1; // 1 to 16, by the range above
-    if digits.len() > whole {
-        return write!(f, "{}.{}", &digits[..whole], &digits[whole..]);
-    }
-    write!(f, "{digits}{}{}", "0".repeat(whole - digits.len()), if point { ".0" } else { "" })
+    let mut text = Vec::with_capacity(32);
+    Digits::shortest(x, dtype).push_repr(&mut text, if point { b".0" } else { b"" });
+    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
 }
 
 fn write_complex(f: &mut fmt::Formatter<'_>, c: Complex64, dtype: Dtype) -> fmt::Result {

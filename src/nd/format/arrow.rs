@@ -455,3 +455,75 @@ impl Writer {
         self.set(at, &((to - at) as u32).to_le_bytes()); // within a few KiB
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of float64 (2, 3) over 48 bytes whose first length and whose strides are replaced.
+    fn with_strides(len: u64, strides: [i64; 2]) -> Vec<u8> {
+        let mut message = prefix(Dtype::Float64, &Shape::from([2, 3])).unwrap();
+        let mut replace = |old: Vec<u8>, new: Vec<u8>| {
+            let at = message.windows(old.len()).position(|w| w == old).unwrap();
+            message[at..at + new.len()].copy_from_slice(&new);
+        };
+        let bytes = |words: [i64; 2]| words.map(i64::to_le_bytes).concat();
+        replace(bytes([24, 8]), bytes(strides));
+        replace(2u64.to_le_bytes().to_vec(), len.to_le_bytes().to_vec());
+        message.extend((0..48).map(|i| if i % 8 == 0 { i } else { 0 }));
+        message
+    }
+
+    /// The low byte of each element, or the refusal.
+    fn read_strides(len: u64, strides: [i64; 2]) -> Result<Vec<u8>, String> {
+        let message = with_strides(len, strides);
+        let elements = read(&message).and_then(|dense| dense.elements.into_vec()).map_err(|e| e.to_string())?;
+        Ok(elements.iter().step_by(8).copied().collect())
+    }
+
+    #[test]
+    fn strides_within_the_body_are_followed() {
+        assert_eq!(read_strides(2, [24, 8]), Ok(vec![0, 8, 16, 24, 32, 40]));
+        assert_eq!(read_strides(2, [8, 16]), Ok(vec![0, 16, 32, 8, 24, 40]));
+        assert_eq!(read_strides(2, [0, 8]), Ok(vec![0, 8, 16, 0, 8, 16]));
+        assert_eq!(read_strides(3, [8, 0]), Ok(vec![0, 0, 0, 8, 8, 8, 16, 16, 16]));
+        assert_eq!(read_strides(1, [i64::MAX, 8]), Ok(vec![0, 8, 16]));
+        assert_eq!(read_strides(0, [24, 8]), Ok(vec![]));
+    }
+
+    #[test]
+    fn err_strides_that_lead_elsewhere() {
+        let refused = |len, strides| read_strides(len, strides).unwrap_err();
+        for strides in [[4, 8], [8, 8], [16, 8], [8, 12]] {
+            assert!(refused(2, strides).ends_with("lays elements over each other"), "{strides:?}");
+        }
+        assert!(refused(2, [-24, 8]).ends_with("axis 0 has the stride -24 (write 0 or more)"));
+        assert!(refused(2, [32, 8]).ends_with("reaches beyond the 48 bytes of data"));
+        assert!(refused(2, [i64::MAX, i64::MAX]).ends_with("reaches beyond the 48 bytes of data"));
+        assert!(refused(u64::MAX, [24, 8]).ends_with("axis 0 has the length -1"));
+        assert_eq!(
+            refused(1 << 30, [0, 8]),
+            "LIMIT the broadcast array would take 25769803776 bytes, the limit is 67108864"
+        );
+        assert!(refused(1 << 60, [0, 8]).starts_with("LIMIT"));
+    }
+
+    #[test]
+    fn bytes_behind_the_body_are_refused() {
+        let mut message = with_strides(2, [24, 8]);
+        message.resize(message.len() + padding(48), 0);
+        assert!(read(&message).is_ok());
+        message.push(0);
+        assert!(read(&message).unwrap_err().to_string().contains("oversized"));
+    }
+
+    #[test]
+    fn an_offset_of_a_table_to_itself_ends() {
+        for fill in [0u8, 1, 4, 8, 0xff] {
+            let mut message = CONTINUATION.to_vec();
+            message.extend_from_slice(&256i32.to_le_bytes());
+            message.resize(8 + 256, fill);
+            assert_eq!(read(&message).unwrap_err().code(), "CORRUPT");
+        }
+    }
+}

@@ -19,8 +19,8 @@
 
 use std::io::Write;
 
-use super::digits::Digits;
 use super::{reserve, values, Dense, Elements};
+use crate::nd::digits::Digits;
 use crate::nd::dtype::{dispatch, Bool8, Dtype, Element, Kind};
 use crate::nd::error::{quoted, Error, Result};
 use crate::nd::scalar::{natural_dtype, Number, Scalar};

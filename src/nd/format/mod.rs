@@ -21,7 +21,6 @@ use super::error::{Error, Result};
 use super::shape::Shape;
 
 pub mod arrow;
-mod digits;
 pub mod json;
 pub mod npy;
 pub mod npz;

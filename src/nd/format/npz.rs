@@ -13,7 +13,7 @@
 //! once: the file maps each name to one array.
 //!
 //! **Reading** follows the central directory, where the last of two equal names counts, as in Python. It allocates
-//! nothing for the directory, reads one member, believes no size before it has seen the bytes, and stops inflating as
+//! nothing for the directory itself, reads one member, believes no size before it has seen the bytes, and stops inflating as
 //! soon as there is more than the member's own `.npy` header promises. Members that overlap or hold other archives are
 //! therefore harmless. Encrypted members, methods other than 0 and 8, and multi-disk archives are refused. General ZIP
 //! readers make a table of everything the directory claims first; an archive of claims would get its memory there.
@@ -76,12 +76,7 @@ impl Writer {
     /// # Errors
     /// `SHAPE` where the pieces are not as many bytes as the header says (the archive is then of no use); `LIMIT` for a
     /// name above 65,535 bytes; `OOM`.
-    pub fn member<'d>(
-        &mut self,
-        name: &[u8],
-        npy_header: &[u8],
-        data: &mut dyn Iterator<Item = &'d [u8]>,
-    ) -> Result<bool> {
+    pub fn member(&mut self, name: &[u8], npy_header: &[u8], data: &mut dyn Iterator<Item = &[u8]>) -> Result<bool> {
         let name = member_name(name);
         let name_len = u16::try_from(name.len()).map_err(|_| Error::Limit {
             what: "the NPZ member name",

@@ -5,8 +5,9 @@ use smallvec::SmallVec;
 use super::{reserve, Shape};
 use crate::nd::error::Result;
 
-/// Elements per side of the square that is transposed at once: 32 lines to read, 32 to write.
-const BLOCK: usize = 32;
+/// Elements per side of the square that is transposed at once. Measured at 4096 x 4096, rising from 8 to 64: float64 0.5 to
+/// 1.1 GB/s, float32 0.4 to 0.9, uint8 0.2 to 0.3; at 4000 x 4000 the size makes no clear difference.
+const BLOCK: usize = 64;
 
 /// One axis: its length, and the bytes between neighbours in the source and in C order.
 #[derive(Clone, Copy)]
@@ -69,8 +70,10 @@ fn copy<const N: usize>(src: &[u8], out: &mut [u8], axes: &[Axis]) {
         out[..N].copy_from_slice(&src[..N]);
         return;
     };
-    // The outer axis whose neighbours lie closest together in the source, where that is closer than along the last.
-    let near = (0..outer.len()).min_by_key(|&i| outer[i].from).filter(|&i| outer[i].from < last.from);
+    // The outer axis whose neighbours lie closest together in the source, where that is closer than along the last; none
+    // where whole rows can be copied.
+    let near = (0..outer.len()).min_by_key(|&i| outer[i].from);
+    let near = near.filter(|&i| last.from != N && outer[i].from < last.from);
     let mut loops: SmallVec<[Axis; 8]> = SmallVec::from_slice(outer);
     let near = near.map_or(Axis { len: 1, from: 0, to: 0 }, |i| loops.remove(i));
     let mut index: SmallVec<[usize; 8]> = SmallVec::from_elem(0, loops.len());
@@ -137,11 +140,18 @@ mod tests {
         out
     }
 
+    #[test]
+    fn rows_along_a_broadcast_axis_repeat() {
+        let src: Vec<u8> = (0..32).collect();
+        let out = gather(&src, Dtype::Complex128, &Shape::from([2, 2]), &[0, 16]).unwrap();
+        assert_eq!(out, [&src[..], &src[..]].concat());
+    }
+
     proptest! {
         #[test]
         fn every_layout_is_gathered_as_the_obvious_loop_does(
             dims in proptest::collection::vec(0usize..40, 0..4),
-            steps in proptest::collection::vec(0usize..90, 4),
+            steps in proptest::collection::vec(prop_oneof![0usize..90, prop::sample::select(&[0, 1, 2, 4, 8, 16][..])], 4),
             dtype in prop::sample::select(Dtype::ALL),
         ) {
             let shape = Shape::new(&dims).unwrap();

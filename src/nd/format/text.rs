@@ -10,8 +10,8 @@
 
 use std::fmt::Write;
 
-use super::digits::Digits;
 use super::reserve;
+use crate::nd::digits::Digits;
 use crate::nd::dtype::{Dtype, Kind};
 use crate::nd::error::{Error, Result};
 use crate::nd::scalar::{Number, Scalar};

@@ -12,11 +12,7 @@ use crate::nd::shape::Shape;
 ///
 /// # Errors
 /// `SHAPE` where the count differs; `VALUE`, naming which value (from 1), where one is no number or does not fit.
-pub fn read<'v>(
-    dtype: Dtype,
-    shape: &Shape,
-    values: &mut dyn ExactSizeIterator<Item = &'v [u8]>,
-) -> Result<Dense<'static>> {
+pub fn read(dtype: Dtype, shape: &Shape, values: &mut dyn ExactSizeIterator<Item = &[u8]>) -> Result<Dense<'static>> {
     let (size, bytes) = shape.size_and_bytes(dtype)?;
     if values.len() != size {
         return Err(Error::ElementCount { shape: shape.clone(), given: values.len() });
