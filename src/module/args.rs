@@ -163,9 +163,4 @@ impl<'a> Args<'a> {
     pub fn unexpected(&self, word: &[u8]) -> super::error::Refusal {
         Error::syntax(format!("'{}' is not expected as argument {}", quoted(word), self.at)).into()
     }
-
-    /// All strings of the call, the command's name first.
-    pub fn all(&self) -> &'a [NonNull<raw::RedisModuleString>] {
-        self.argv
-    }
 }

@@ -17,7 +17,6 @@ use super::error::{Refusal, Result};
 use super::ffi::{api, OK};
 use super::reply::Reply;
 use crate::nd::array::Array;
-use crate::nd::error::quoted;
 
 /// One call's view of the database.
 pub struct Db<'c> {
@@ -72,14 +71,6 @@ impl<'c> Db<'c> {
         }
     }
 
-    /// The array at `key`, which must be there.
-    ///
-    /// # Errors
-    /// `NOKEY`, and what [`Db::read`] answers.
-    pub fn require(&self, key: Key<'_>) -> Result<Arc<Array>> {
-        self.read(key)?.ok_or_else(|| Refusal::NoKey { key: quoted(key.bytes()) })
-    }
-
     /// Opens `key` for writing.
     pub fn write<'d>(&'d self, key: Key<'d>) -> Slot<'d> {
         let mode = (raw::REDISMODULE_READ | raw::REDISMODULE_WRITE) as c_int;
@@ -126,13 +117,6 @@ impl<'c> Db<'c> {
         // SAFETY: the server copies the bytes; the string is freed once, by its owner.
         let string = unsafe { api!(RedisModule_CreateString(self.ctx, text.as_ptr().cast(), text.len())) };
         OwnedString { ctx: self.ctx, string, lives: std::marker::PhantomData }
-    }
-
-    /// Whether the server is reading its data, or the call comes from a master or the append-only file.
-    pub fn is_replaying(&self) -> bool {
-        let replaying = raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_REPLICATED;
-        // SAFETY: the context lives.
-        (unsafe { api!(RedisModule_GetContextFlags(self.ctx)) }) as u32 & replaying != 0
     }
 
     /// Milliseconds of Unix time.

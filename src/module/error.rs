@@ -24,8 +24,6 @@ pub enum Refusal {
         /// How many parts are missing.
         missing: u32,
     },
-    /// Anything else.
-    Other(&'static str),
 }
 
 impl From<nd::error::Error> for Refusal {
@@ -46,7 +44,6 @@ impl fmt::Display for Refusal {
                     "CORRUPT the array is incomplete: {missing} of its parts have not arrived (delete or reload it)"
                 )
             }
-            Refusal::Other(what) => write!(f, "ERR {what}"),
         }
     }
 }

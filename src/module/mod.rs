@@ -3,20 +3,20 @@
 //! Order of the files, each using only those before it: `spec`, `args`, `reply`; `db`, `datatype`; `options`, `input`,
 //! `output`; `register`; `commands`.
 
-pub mod alloc;
-pub mod args;
+mod alloc;
+mod args;
 pub mod commands;
-pub mod config;
-pub mod datatype;
-pub mod db;
-pub mod error;
-pub mod ffi;
-pub mod info;
-pub mod input;
-pub mod options;
-pub mod output;
-pub mod register;
-pub mod reply;
+mod config;
+mod datatype;
+mod db;
+mod error;
+mod ffi;
+mod info;
+mod input;
+mod options;
+mod output;
+mod register;
+mod reply;
 pub mod spec;
 
 use std::ffi::{c_int, CStr};

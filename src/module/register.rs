@@ -8,7 +8,7 @@ use redis_module::raw;
 
 use super::args::Args;
 use super::db::Db;
-use super::error::{Refusal, Result};
+use super::error::Result;
 use super::ffi::{api, c_text, guard, leak, log, ERR, OK};
 use super::spec::{Access, ArgKind, ArgSpec, Keys, Spec};
 
@@ -212,9 +212,4 @@ fn arg_table(args: &'static [ArgSpec]) -> *mut raw::RedisModuleCommandArg {
     // SAFETY: a plain C struct; all zeros end the table.
     table.push(unsafe { mem::zeroed() });
     Box::leak(table.into_boxed_slice()).as_mut_ptr()
-}
-
-/// A refusal for things that cannot be said better.
-pub fn refuse<T>(what: &'static str) -> Result<T> {
-    Err(Refusal::Other(what))
 }

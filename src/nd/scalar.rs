@@ -258,45 +258,7 @@ impl Scalar {
     }
 }
 
-<<<<<<< HEAD
-/// The shortest digits and decimal exponent of a finite float that read back to the same value of `dtype`.
-fn shortest_exponential(x: f64, dtype: Dtype) -> String {
-    match dtype {
-        Dtype::Float32 | Dtype::Complex64 => format!("{:e}", x as f32), // exact: x came from an f32
-        Dtype::Float16 => shortest_by_trial(x, |y| f64::from(f64_to_f16(y))),
-        Dtype::BFloat16 => shortest_by_trial(x, |y| f64::from(f64_to_bf16(y))),
-        _ => format!("{x:e}"),
-    }
-}
-
-/// Tries one digit after another until the text reads back; at most five are needed for 16-bit floats.
-///
-/// Where the nearest decimal does not read back, the next one up may: above a power of two the floats lie twice as far
-/// apart as below it.
-fn shortest_by_trial(x: f64, round: impl Fn(f64) -> f64) -> String {
-    let reads_back = |s: &String| s.parse().is_ok_and(|y| round(y) == x);
-    (0..=5)
-        .flat_map(|digits| {
-            let nearest = format!("{x:.digits$e}");
-            let up = next_up(&nearest);
-            [Some(nearest), up].into_iter().flatten()
-        })
-        .find(reads_back)
-        .unwrap_or_else(|| format!("{x:e}"))
-}
-
-/// A decimal in exponential form with its last digit one up; `None` where that carries.
-fn next_up(text: &str) -> Option<String> {
-    let (mantissa, exponent) = text.split_once('e')?;
-    let last = mantissa.chars().last()?.to_digit(10).filter(|&d| d < 9)?;
-    let head = &mantissa[..mantissa.len() - 1];
-    Some(format!("{head}{}e{exponent}", last + 1))
-}
-
-/// Lays digits and exponent out as Python's `repr` does: fixed from 1e-4 up to 1e16, scientific outside.
-=======
 /// The shortest digits, laid out as Python's `repr` does; whole floats with `.0` where `point`.
->>>>>>> formats
 fn write_float(f: &mut fmt::Formatter<'_>, x: f64, dtype: Dtype, point: bool) -> fmt::Result {
     if x.is_nan() {
         return f.write_str("nan");
@@ -311,7 +273,7 @@ fn write_float(f: &mut fmt::Formatter<'_>, x: f64, dtype: Dtype, point: bool) ->
 
 fn write_complex(f: &mut fmt::Formatter<'_>, c: Complex64, dtype: Dtype) -> fmt::Result {
     write_float(f, c.re, dtype, false)?;
-    if !c.im.is_sign_negative() || c.im.is_nan() {
+    if c.im.is_sign_positive() || c.im.is_nan() {
         f.write_str("+")?;
     }
     write_float(f, c.im, dtype, false)?;
