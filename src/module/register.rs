@@ -111,8 +111,8 @@ pub fn register<C: Command>(ctx: *mut raw::RedisModuleCtx, with_category: bool) 
             return Err(format!("{}: the command is not there", spec.name));
         }
         if let Some(set_info) = raw::RedisModule_SetCommandInfo {
-            let mut info = command_info(spec);
-            if set_info(command, &mut *info) == ERR {
+            let info = command_info(spec);
+            if set_info(command, &*info) == ERR {
                 return Err(format!("{}: the server refused its description", spec.name));
             }
         }

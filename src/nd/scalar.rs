@@ -159,9 +159,8 @@ fn parse_complex(s: &str) -> Option<Number> {
     };
     // The sign between the parts: the last one that does not belong to an exponent.
     let bytes = body.as_bytes();
-    let split = (1..bytes.len()).rev().find(|&i| {
-        matches!(bytes[i], b'+' | b'-') && !(matches!(bytes[i - 1], b'e' | b'E') && !body[..i].ends_with("inf"))
-    });
+    let split =
+        (1..bytes.len()).rev().find(|&i| matches!(bytes[i], b'+' | b'-') && !matches!(bytes[i - 1], b'e' | b'E'));
     let (re, im) = match split {
         Some(i) => (body[..i].parse().ok()?, &body[i..]),
         None => (0.0, body),

@@ -423,7 +423,7 @@ impl Writer {
     /// A vtable with these field offsets, and its table of `len` zero bytes at a multiple of `align`.
     fn table(&mut self, fields: &[u16], len: u16, align: usize) -> usize {
         let vtable_len = 4 + 2 * fields.len();
-        while (self.bytes.len() + vtable_len) % align != 0 {
+        while !(self.bytes.len() + vtable_len).is_multiple_of(align) {
             self.bytes.push(0);
         }
         let vtable_len = vtable_len as u16; // at most five fields
@@ -438,7 +438,7 @@ impl Writer {
 
     /// A vector of zeros whose elements lie at multiples of `size`, 4 or 8; answers where its length stands.
     fn vector(&mut self, len: usize, size: usize) -> usize {
-        while (self.bytes.len() + 4) % size != 0 {
+        while !(self.bytes.len() + 4).is_multiple_of(size) {
             self.bytes.push(0);
         }
         let at = self.bytes.len();

@@ -290,7 +290,7 @@ impl Cells {
     /// Makes these `count` empty cells.
     fn reset(&mut self, kernel: &dyn Erased, count: usize) -> Result<()> {
         self.cell_size = kernel.cell_size();
-        let bytes = count.checked_mul(self.cell_size).unwrap_or(usize::MAX);
+        let bytes = count.saturating_mul(self.cell_size);
         let words = bytes.div_ceil(16);
         self.words.clear();
         self.words.try_reserve(words).map_err(|_| Error::OutOfMemory { bytes })?;
