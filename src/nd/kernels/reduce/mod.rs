@@ -72,6 +72,7 @@ trait Kernel: 'static {
 trait Erased: Send + Sync {
     fn cell_size(&self) -> usize;
     fn out_dtype(&self) -> Dtype;
+    /// Makes cells of zero bytes empty ones.
     fn clear(&self, cells: &mut [u8]);
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8]);
     fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]);
@@ -290,7 +291,7 @@ impl Cells {
     /// Makes these `count` empty cells.
     fn reset(&mut self, kernel: &dyn Erased, count: usize) -> Result<()> {
         self.cell_size = kernel.cell_size();
-        let bytes = count.checked_mul(self.cell_size).unwrap_or(usize::MAX);
+        let bytes = count.saturating_mul(self.cell_size);
         let words = bytes.div_ceil(16);
         self.words.clear();
         self.words.try_reserve(words).map_err(|_| Error::OutOfMemory { bytes })?;
@@ -421,7 +422,9 @@ impl<K: Kernel> Erased for Typed<K> {
     }
 
     fn clear(&self, cells: &mut [u8]) {
-        super::elements_mut::<K::Cell>(cells).fill(K::EMPTY);
+        if bytemuck::bytes_of(&K::EMPTY).iter().any(|&b| b != 0) {
+            super::elements_mut::<K::Cell>(cells).fill(K::EMPTY);
+        }
     }
 
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8]) {
