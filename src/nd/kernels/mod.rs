@@ -6,6 +6,7 @@
 //!
 //! - [`cast`]: elements of one dtype as another
 //! - [`promote`]: which casts are allowed, and the dtype two arrays meet in
+//! - [`generate`]: ranges, identity matrices, random numbers
 //! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
 
 use bytemuck::Pod;
@@ -14,6 +15,7 @@ use bytemuck::Pod;
 mod aligned;
 pub mod axes;
 pub mod cast;
+pub mod generate;
 pub mod promote;
 pub mod reduce;
 
