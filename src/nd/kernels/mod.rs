@@ -8,6 +8,7 @@
 //! - [`promote`]: which casts are allowed, and the dtype two arrays meet in
 //! - [`generate`]: ranges, identity matrices, random numbers
 //! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
+//! - [`summary`]: least, mean, greatest and a small histogram, for a person
 
 use bytemuck::Pod;
 
@@ -18,6 +19,7 @@ pub mod cast;
 pub mod generate;
 pub mod promote;
 pub mod reduce;
+pub mod summary;
 
 /// Bytes of a chunk as elements.
 ///

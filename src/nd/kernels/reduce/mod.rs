@@ -16,6 +16,7 @@
 //! loop only, to which every rank and every set of axes comes down: a contiguous run into one cell (the innermost axis
 //! goes), and rows of as many elements as there are cells (the innermost axis stays).
 
+pub(crate) mod compensated;
 mod sum;
 
 use bytemuck::Pod;
