@@ -169,12 +169,14 @@ impl OpenKey {
         // SAFETY: an open key.
         unsafe {
             let key = self.0.as_ptr();
+            // The type first: null for no value and for what is no module's. Most keys hold what the command wants.
+            if api!(RedisModule_ModuleTypeGetType(key)) == datatype::raw_type() {
+                let value = api!(RedisModule_ModuleTypeGetValue(key)).cast();
+                return NonNull::new(value).map_or(Holds::Other, Holds::Array);
+            }
             // Asked by number, not by enum: newer servers have types that older bindings do not know.
             match api!(RedisModule_KeyType(key)) as isize {
                 raw::REDISMODULE_KEYTYPE_EMPTY => Holds::Nothing,
-                raw::REDISMODULE_KEYTYPE_MODULE if api!(RedisModule_ModuleTypeGetType(key)) == datatype::raw_type() => {
-                    NonNull::new(api!(RedisModule_ModuleTypeGetValue(key)).cast()).map_or(Holds::Other, Holds::Array)
-                }
                 _ => Holds::Other,
             }
         }

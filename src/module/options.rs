@@ -111,6 +111,11 @@ impl SetOptions {
         store
     }
 
+    /// Whether the key's state matters at all.
+    pub fn has_condition(&self) -> bool {
+        self.existence.is_some() || self.digest.is_some()
+    }
+
     /// Whether the key's state lets the write go ahead.
     ///
     /// # Errors

@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::checksum::Xxh3;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::attributes::Attributes;
 use super::chunk::{self, Chunk};
@@ -134,6 +134,14 @@ impl PackedShape {
                 Shape::new(&dims).expect("at most three dimensions")
             }
             PackedShape::Long(shape) => (**shape).clone(),
+        }
+    }
+
+    /// How many elements.
+    fn size(&self) -> usize {
+        match self {
+            PackedShape::Short { ndim, dims } => dims[..*ndim as usize].iter().map(|d| *d as usize).product(),
+            PackedShape::Long(shape) => shape.checked_size().expect("checked when the array was made"),
         }
     }
 
@@ -308,9 +316,23 @@ impl Array {
         self.shape.to_shape()
     }
 
+    /// Calls `f` with the lengths of the axes, one after the other, and their number first.
+    pub fn with_lengths(&self, ndim: impl FnOnce(usize), mut each: impl FnMut(usize)) {
+        match &self.shape {
+            PackedShape::Short { ndim: n, dims } => {
+                ndim(*n as usize);
+                dims[..*n as usize].iter().for_each(|d| each(*d as usize));
+            }
+            PackedShape::Long(shape) => {
+                ndim(shape.ndim());
+                shape.iter().for_each(|d| each(*d));
+            }
+        }
+    }
+
     /// How many elements.
     pub fn size(&self) -> usize {
-        self.shape().checked_size().expect("checked when the array was made")
+        self.shape.size()
     }
 
     /// How many bytes its elements take, uncompressed.

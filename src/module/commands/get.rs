@@ -4,7 +4,7 @@ use crate::module::args::{Args, Key};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::options;
-use crate::module::output::{Content, Format};
+use crate::module::output::{self, Content, Format};
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec, FORMAT};
 use crate::nd::dtype::Dtype;
@@ -56,10 +56,9 @@ impl Command for Get {
                 return Ok(());
             }
         }
-        let content = Content::whole(&array);
         match call.dtype {
-            None => content.reply(call.format, db.reply()),
-            Some(dtype) => content.cast(dtype)?.reply(call.format, db.reply()),
+            None => output::reply_array(&array, call.format, db.reply()),
+            Some(dtype) => Content::whole(&array).cast(dtype)?.reply(call.format, db.reply()),
         }
     }
 }

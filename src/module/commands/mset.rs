@@ -49,34 +49,29 @@ impl Command for Mset {
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
         let Call { keys, arrays, options } = call;
-        for key in &keys {
-            if !options.allows(&db.write(*key))? {
-                db.reply().null();
-                return Ok(());
+        if options.has_condition() {
+            for key in &keys {
+                if !options.allows(&db.write(*key))? {
+                    db.reply().null();
+                    return Ok(());
+                }
             }
         }
         let store = options.store();
         let expiry = options.expiry(db);
-        // Small values go over the old ones where they fit; what needs memory, and so can fail, is made before any is set.
-        let large: Vec<_> = arrays
-            .iter()
-            .map(|dense| match dense.elements.len() <= store.inline_bytes {
-                true => Ok(None),
-                false => input::build(dense, &store).map(Some),
-            })
-            .collect::<Result<_>>()?;
-        for ((key, dense), built) in keys.iter().zip(&arrays).zip(large) {
+        // Small values go over the old ones where they fit; what needs much memory, and so can fail, is made before any key
+        // is set.
+        let is_small = |dense: &Dense<'_>| dense.elements.len() <= store.inline_bytes;
+        let mut large = Vec::new();
+        for dense in arrays.iter().filter(|d| !is_small(d)) {
+            large.push(input::build(dense, &store)?);
+        }
+        let mut large = large.into_iter();
+        for (key, dense) in keys.iter().zip(&arrays) {
             let mut slot = db.write(*key);
-            if let Some(array) = built {
-                slot.set(array, expiry);
-                continue;
-            }
-            let reused = slot.in_place(|array| {
-                input::with_source(&dense.elements, |source| array.overwrite(dense.dtype, &dense.shape, source, &store))
-            });
-            match reused {
-                Some(true) => slot.expire(expiry),
-                _ => slot.set(input::build(dense, &store)?, expiry),
+            match if is_small(dense) { None } else { large.next() } {
+                Some(array) => slot.set(array, expiry),
+                None => super::set::put(&mut slot, dense, &store, expiry)?,
             }
         }
         options.commit(db, expiry, c"ND.MSET", c"nd.set", &keys);

@@ -4,7 +4,6 @@ use crate::module::args::{Args, Key};
 use crate::module::config;
 use crate::module::db::Db;
 use crate::module::error::Result;
-use crate::module::input::check_bytes;
 use crate::module::output::{Body, Content};
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec};
@@ -55,11 +54,12 @@ impl Command for Show {
             Some(index) => super::slice::select(&array, index)?,
             None => Content::whole(&array),
         };
-        check_bytes("reading the array", part.nbytes(), config::MAX_ARRAY_BYTES.get())?;
         let mut text = header(&array, &part, index.is_some());
         text.push('\n');
         text.push_str(&part.text(MOST_TEXT)?);
-        if let Some(figures) = figures(&part, &array)? {
+        // What no command reads through is still shown, without figures.
+        let readable = part.nbytes() <= config::MAX_ARRAY_BYTES.get();
+        if let Some(figures) = if readable { figures(&part, &array)? } else { None } {
             text.push('\n');
             text.push_str(&figures);
         }

@@ -17,8 +17,8 @@
 //! The decoder trusts nothing. Every length is checked against the bytes that are there before memory is asked for, every
 //! byte is covered by a checksum, and chunk numbers must ascend.
 
+use crate::nd::checksum::xxh3_64;
 use byteorder::{ByteOrder, LittleEndian as LE};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::nd::array::{Array, Chunks};
 use crate::nd::attributes::{Attributes, MAX_ATTRIBUTE_BYTES};
