@@ -47,7 +47,7 @@ asan: venv ## runs the server tests on a module with AddressSanitizer; needs nig
 	@tools/asan.sh $(ARGS)
 
 docs: setup ## builds the documentation of the library, and docs/COMMANDS.md
-	BLESS=1 cargo test --locked --test commands_md
+	BLESS=1 cargo test --locked --lib the_reference_in_docs_is_fresh
 	cargo doc --locked --no-deps
 
 clean: stop ## removes what was built
