@@ -441,6 +441,7 @@ impl Array {
     pub(crate) fn add_part(&mut self, chunks: Vec<(u64, Chunk)>) {
         if let Body::Rich(rich) = &mut self.body {
             rich.parts_missing = rich.parts_missing.saturating_sub(1);
+            rich.digest = OnceLock::new(); // one may have been taken of what was there
         }
         if let Some(own) = self.chunks_mut() {
             if own.map.is_empty() {
@@ -473,7 +474,8 @@ impl Array {
             },
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if !source.is_infallible()
+                if rich.parts_missing > 0
+                    || !source.is_infallible()
                     || chunks.policy != options.policy
                     || chunks.chunk_shape != auto_chunk_shape(shape, dtype, options.chunk_bytes)
                 {
