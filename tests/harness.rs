@@ -128,6 +128,15 @@ fn values_outlive_reload_restart_and_crash() {
 }
 
 #[test]
+fn a_saved_file_is_loaded_at_the_start() {
+    let server = Server::start();
+    server.client().ok(&["SET", "k", "kept"]);
+    server.client().ok(&["SAVE"]);
+    let other = Server::with().file("dump.rdb", &server.dir().join("dump.rdb")).start();
+    assert_eq!(other.client().ok(&["GET", "k"]).text(), "kept");
+}
+
+#[test]
 fn a_replica_follows_its_primary() {
     let primary = Server::with().listen().start();
     primary.client().ok(&["SET", "before", "1"]);

@@ -5,6 +5,7 @@
 //!   server. All blocks share one server, in order. `BLESS=1 cargo test --test readme` writes the output into README.md.
 //! - Blocks marked `python`: one script on a fresh server, run by .venv/bin/python with redis-py and numpy; a bare
 //!   `redis.Redis(...)` reaches the test server. A block marked `text` right behind one is what it must print.
+//! - examples/session.sh, which `make run` shows, must end without an error.
 #![cfg(feature = "module")]
 
 mod common;
@@ -139,6 +140,14 @@ fn the_redis_cli_session_prints_what_it_shows() {
         return;
     }
     assert!(differences.is_empty(), "\n{differences}(`BLESS=1 cargo test --test readme` writes what redis-cli prints)");
+}
+
+#[test]
+fn the_example_session_ends_without_an_error() {
+    let server = Server::start();
+    let done = shell(&server, "examples/session.sh").output().expect("start the session");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
 }
 
 fn is_command(line: &str) -> bool {

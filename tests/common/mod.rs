@@ -108,6 +108,10 @@ pub fn module_path() -> PathBuf {
     path
 }
 
+fn temporary_directory() -> TempDir {
+    tempfile::Builder::new().prefix("nd-").tempdir().expect("a temporary directory")
+}
+
 /// The last lines of a log, for a failing test.
 pub fn log_tail(path: &Path) -> String {
     let text = fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
@@ -158,6 +162,16 @@ impl Options {
         self
     }
 
+    /// Starts with a copy of `file` as `name` in its directory, such as an old RDB file as `dump.rdb`.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn file(mut self, name: &str, file: &Path) -> Options {
+        let dir = self.dir.get_or_insert_with(|| Arc::new(temporary_directory()));
+        fs::copy(file, dir.path().join(name)).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        self
+    }
+
     /// Everything through the append-only file; `preamble` says whether rewrites begin with an RDB.
     pub fn append_only(self, preamble: &str) -> Options {
         self.config("appendonly", "yes").config("appendfsync", "no").config("aof-use-rdb-preamble", preamble)
@@ -191,9 +205,7 @@ impl Options {
 
     /// Starts the server; the error is its log when it does not start.
     pub fn try_start(self) -> Result<Server, String> {
-        let dir = self.dir.clone().unwrap_or_else(|| {
-            Arc::new(tempfile::Builder::new().prefix("nd-").tempdir().expect("a temporary directory"))
-        });
+        let dir = self.dir.clone().unwrap_or_else(|| Arc::new(temporary_directory()));
         // Another process may take the port between the question and its use: ask again.
         for _ in 0..5 {
             match self.launch(&dir) {
