@@ -18,6 +18,7 @@
 #![allow(dead_code)]
 
 mod client;
+pub mod arrays;
 pub mod dump;
 pub mod resp;
 pub mod transcript;
