@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use redis_module::raw;
 use triomphe::Arc;
 
+use super::config;
 use super::ffi::{api, guard, log, OK};
 use crate::nd::array::Array;
 use crate::nd::error::Error;
@@ -178,6 +179,16 @@ unsafe extern "C" fn digest(md: *mut raw::RedisModuleDigest, value: *mut c_void)
         || {
             // SAFETY: see `borrow`; the server hashes the bytes before it returns.
             let array = borrow(value);
+            if array.nbytes() > config::MAX_ARRAY_BYTES.get() {
+                // Larger than any machine, and mostly one value: what is stored stands for the elements.
+                let outcome: Result<(), std::convert::Infallible> = rdb::save(array, &mut |string| {
+                    api!(RedisModule_DigestAddStringBuffer(md, string.as_ptr().cast(), string.len()));
+                    Ok(())
+                });
+                let Ok(()) = outcome;
+                api!(RedisModule_DigestEndSequence(md));
+                return;
+            }
             match array.digest() {
                 Ok(d) => api!(RedisModule_DigestAddStringBuffer(md, d.to_le_bytes().as_ptr().cast(), 8)),
                 Err(e) => {

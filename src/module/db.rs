@@ -119,6 +119,14 @@ impl<'c> Db<'c> {
         OwnedString { ctx: self.ctx, string, lives: std::marker::PhantomData }
     }
 
+    /// A random number, for a seed that nobody chose.
+    pub fn random(&self) -> u64 {
+        let mut bytes = [0u8; 8];
+        // SAFETY: the server writes as many bytes as it is told.
+        unsafe { api!(RedisModule_GetRandomBytes(bytes.as_mut_ptr(), bytes.len())) };
+        u64::from_le_bytes(bytes)
+    }
+
     /// Milliseconds of Unix time.
     pub fn now(&self) -> i64 {
         // SAFETY: takes nothing.

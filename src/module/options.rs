@@ -1,10 +1,13 @@
 //! The options that `ND.SET` and its siblings share: existence, expiry, storage, digest conditions.
 
-use super::args::Args;
+use std::ffi::CStr;
+
+use super::args::{Args, Key};
 use super::config;
 use super::db::{Db, Expiry, Slot};
 use super::error::Result;
-use crate::nd::array::StoreOptions;
+use super::input::check_bytes;
+use crate::nd::array::{Array, StoreOptions};
 use crate::nd::codec::Policy;
 use crate::nd::error::{quoted, Error};
 use crate::nd::shape::Shape;
@@ -123,7 +126,7 @@ impl SetOptions {
         }
         let Some(condition) = self.digest else { return Ok(true) };
         let digest = match slot.array()? {
-            Some(array) => Some(array.digest()?),
+            Some(array) => Some(digest_of(array)?),
             None => None,
         };
         Ok(match condition {
@@ -144,24 +147,53 @@ impl SetOptions {
 
     /// Ends the write. A relative expiry is replicated as the moment it means, so that a replica, or an append-only file
     /// read tomorrow, does not count from anew.
-    pub fn commit(
+    pub fn commit(&self, db: &Db<'_>, expiry: Expiry, command: &CStr, event: &CStr, keys: &[Key<'_>]) {
+        self.commit_with_seed(db, expiry, command, event, keys, None);
+    }
+
+    /// [`SetOptions::commit`] of a call that drew a seed: `SEED` and the seed go out too, at this place of the call.
+    pub fn commit_with_seed(
         &self,
         db: &Db<'_>,
         expiry: Expiry,
-        command: &std::ffi::CStr,
-        event: &std::ffi::CStr,
-        keys: &[super::args::Key<'_>],
+        command: &CStr,
+        event: &CStr,
+        keys: &[Key<'_>],
+        seed: Option<(u64, usize)>,
     ) {
-        let (Some(Ttl::In(_)), Expiry::At(ms)) = (self.ttl, expiry) else {
-            return db.commit(event, keys);
+        let deadline = match (self.ttl, expiry) {
+            (Some(Ttl::In(_)), Expiry::At(ms)) => Some(ms),
+            _ => None,
         };
+        if deadline.is_none() && seed.is_none() {
+            return db.commit(event, keys);
+        }
+        // Places count the command's name, which is not in this list.
         let mut argv = db.argv();
-        let word = db.string(b"PXAT");
-        let time = db.string(ms.to_string().as_bytes());
-        argv[self.ttl_at - 1] = word.as_ptr(); // without the command's name
-        argv[self.ttl_at] = time.as_ptr();
+        let mut strings = Vec::new();
+        if let Some(ms) = deadline {
+            strings.push(db.string(b"PXAT"));
+            argv[self.ttl_at - 1] = strings[0].as_ptr();
+            strings.push(db.string(ms.to_string().as_bytes()));
+            argv[self.ttl_at] = strings[1].as_ptr();
+        }
+        if let Some((seed, at)) = seed {
+            let word = db.string(b"SEED");
+            let number = db.string(seed.to_string().as_bytes());
+            argv.splice(at - 1..at - 1, [word.as_ptr(), number.as_ptr()]);
+            strings.extend([word, number]);
+        }
         db.commit_as(command, &mut argv, event, keys);
     }
+}
+
+/// The digest of an array whose elements one command may read through.
+///
+/// # Errors
+/// `LIMIT` above `ndarray.max-array-bytes` (an array of one value can be larger than any machine); `CORRUPT`.
+pub fn digest_of(array: &Array) -> Result<u64> {
+    check_bytes("reading the array", array.nbytes(), config::MAX_ARRAY_BYTES.get())?;
+    Ok(array.digest()?)
 }
 
 /// A digest as `ND.DIGEST` answers it: sixteen hex digits.

@@ -50,6 +50,17 @@ impl Reply {
         unsafe { api!(RedisModule_ReplyWithStringBuffer(self.ctx, bytes.as_ptr().cast::<c_char>(), bytes.len())) };
     }
 
+    /// Text for a person: a verbatim string in RESP3, a bulk string in RESP2.
+    pub fn verbatim(&self, text: &str) {
+        // SAFETY: the server copies the bytes before it returns; reading a pointer that is written once.
+        match unsafe { raw::RedisModule_ReplyWithVerbatimString } {
+            Some(reply) => unsafe {
+                reply(self.ctx, text.as_ptr().cast::<c_char>(), text.len());
+            },
+            None => self.bulk(text.as_bytes()),
+        }
+    }
+
     /// Nil.
     pub fn null(&self) {
         // SAFETY: the context lives.

@@ -130,7 +130,8 @@ mod tests {
     }
 
     fn samples() -> Vec<f64> {
-        let mut v = vec![0.0, 5e-324, f64::MIN_POSITIVE, f64::MAX, f64::INFINITY, 65519.999999999993, 65520.0, 1e300];
+        let mut v =
+            vec![0.0, 5e-324, f64::MIN_POSITIVE, f64::MAX, f64::INFINITY, 65_519.999_999_999_99, 65520.0, 1e300];
         for bits in (0..0x7c00u16).step_by(37) {
             let a = f64::from(f16::from_bits(bits));
             let b = f64::from(f16::from_bits(bits + 1));

@@ -1,22 +1,11 @@
 //! `ND.DIGEST key` and `ND.VERIFY key`
 
 use crate::module::args::{Args, Key};
-use crate::module::config;
 use crate::module::db::Db;
 use crate::module::error::Result;
-use crate::module::input::check_bytes;
+use crate::module::options::digest_of;
 use crate::module::register::Command;
 use crate::module::spec::{key, Access, Keys, Spec};
-use crate::nd::array::Array;
-
-/// The digest of an array whose elements one command may read through.
-///
-/// # Errors
-/// `LIMIT` above `ndarray.max-array-bytes` (an array of one value can be larger than any machine); `CORRUPT`.
-pub fn of(array: &Array) -> Result<u64> {
-    check_bytes("reading the array", array.nbytes(), config::MAX_ARRAY_BYTES.get())?;
-    Ok(array.digest()?)
-}
 
 /// `ND.DIGEST`
 pub struct Digest;
@@ -46,7 +35,7 @@ impl Command for Digest {
     fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
         match db.read(key)? {
             None => db.reply().null(),
-            Some(array) => db.reply().bulk(format!("{:016x}", of(&array)?).as_bytes()),
+            Some(array) => db.reply().bulk(format!("{:016x}", digest_of(&array)?).as_bytes()),
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ impl Command for Get {
             return Ok(());
         };
         if let Some(known) = call.known {
-            if super::digest::of(&array)? == known {
+            if options::digest_of(&array)? == known {
                 db.reply().simple(c"NOTMODIFIED");
                 return Ok(());
             }

@@ -1,7 +1,7 @@
 //! The commands: the table of contents.
 
 mod attributes;
-//~mod create;
+mod create;
 mod describe;
 mod digest;
 mod get;
@@ -10,7 +10,7 @@ mod mset;
 mod reduce;
 mod restorepart;
 mod set;
-//~mod show;
+mod show;
 mod slice;
 
 use redis_module::raw;
@@ -39,11 +39,11 @@ commands! {
     get::Get,
     mset::Mset,
     mget::Mget,
-//~    create::Create,
+    create::Create,
     describe::Info,
     describe::Shape,
     describe::Dtype,
-//~    show::Show,
+    show::Show,
     digest::Digest,
     digest::Verify,
     attributes::AttrSet,

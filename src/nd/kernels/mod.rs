@@ -6,7 +6,9 @@
 //!
 //! - [`cast`]: elements of one dtype as another
 //! - [`promote`]: which casts are allowed, and the dtype two arrays meet in
+//! - [`generate`]: ranges, identity matrices, random numbers
 //! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
+//! - [`summary`]: least, mean, greatest and a small histogram, for a person
 
 use bytemuck::Pod;
 
@@ -14,8 +16,10 @@ use bytemuck::Pod;
 mod aligned;
 pub mod axes;
 pub mod cast;
+pub mod generate;
 pub mod promote;
 pub mod reduce;
+pub mod summary;
 
 /// Bytes of a chunk as elements.
 ///

@@ -16,6 +16,7 @@
 //! loop only, to which every rank and every set of axes comes down: a contiguous run into one cell (the innermost axis
 //! goes), and rows of as many elements as there are cells (the innermost axis stays).
 
+pub(crate) mod compensated;
 mod sum;
 
 use bytemuck::Pod;
@@ -72,6 +73,7 @@ trait Kernel: 'static {
 trait Erased: Send + Sync {
     fn cell_size(&self) -> usize;
     fn out_dtype(&self) -> Dtype;
+    /// Makes cells of zero bytes empty ones.
     fn clear(&self, cells: &mut [u8]);
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8]);
     fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]);
@@ -421,7 +423,9 @@ impl<K: Kernel> Erased for Typed<K> {
     }
 
     fn clear(&self, cells: &mut [u8]) {
-        super::elements_mut::<K::Cell>(cells).fill(K::EMPTY);
+        if bytemuck::bytes_of(&K::EMPTY).iter().any(|&b| b != 0) {
+            super::elements_mut::<K::Cell>(cells).fill(K::EMPTY);
+        }
     }
 
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8]) {

@@ -2,7 +2,7 @@
 //!
 //! **Floats** are added in float64. A run is cut into blocks of 512 numbers; 32 lanes add every 32nd number of a block,
 //! and halving adds the lanes, so that a number takes part in at most 15 + 5 roundings; shorter blocks than 64 use 8
-//! lanes. Rows are added eight at a time by halving. What comes out is added to the cell by TwoSum, which keeps the
+//! lanes. Rows are added eight at a time by halving, and what is left over four, two and one at a time. What comes out is added to the cell by TwoSum, which keeps the
 //! rounding error beside the sum (Knuth 1969; Ogita, Rump and Oishi 2005): the number of blocks adds no error of first
 //! order. A float64 sum is within `22 u * sum(|x|)` of the exact one, u = 2^-53, whatever the length; NumPy's pairwise sum
 //! is within `(18 + log2(n / 128)) u`, and down columns within `n u`. A change of the chunk grid moves a sum by at most
@@ -20,6 +20,7 @@ use half::{bf16, f16};
 use multiversion::multiversion;
 use num_complex::{Complex32, Complex64};
 
+use super::compensated::{two_sum, Compensated};
 use super::Kernel;
 use crate::nd::dtype::Bool8;
 use crate::nd::kernels::cast::Target;
@@ -32,7 +33,7 @@ pub struct Sum<T>(PhantomData<fn() -> T>);
 pub struct Mean<T>(PhantomData<fn() -> T>);
 
 /// A running total of elements of type `T`.
-trait Total<T>: Pod + Send + Sync {
+pub(super) trait Total<T>: Pod + Send + Sync {
     fn add_run(&mut self, run: &[T]);
     fn add_rows(totals: &mut [Self], rows: &[T]);
     fn add_total(&mut self, other: &Self);
@@ -100,47 +101,7 @@ const ROWS: usize = 8;
 /// Columns of rows that are worked on at a time.
 const STRIP: usize = 256;
 
-/// A float64 sum and what its roundings lost.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-pub struct Compensated {
-    sum: f64,
-    lost: f64,
-}
-
 type Pair = [Compensated; 2];
-
-/// `sum + x`, and `lost` plus what that addition rounds away.
-#[inline(always)]
-fn two_sum(sum: f64, lost: f64, x: f64) -> (f64, f64) {
-    let total = sum + x;
-    let of_x = total - sum;
-    (total, lost + ((sum - (total - of_x)) + (x - of_x)))
-}
-
-impl Compensated {
-    #[inline(always)]
-    fn add(&mut self, x: f64) {
-        (self.sum, self.lost) = two_sum(self.sum, self.lost, x);
-    }
-
-    #[inline(always)]
-    fn merge(&mut self, other: &Compensated) {
-        self.add(other.sum);
-        self.lost += other.lost;
-    }
-
-    /// The sum; infinite or NaN where the plain sum is.
-    fn value(self) -> f64 {
-        let corrected = self.sum + self.lost;
-        // what an infinite sum lost is NaN
-        if corrected.is_finite() {
-            corrected
-        } else {
-            self.sum
-        }
-    }
-}
 
 /// A float that is added as float64.
 trait Float: Pod {
@@ -192,7 +153,7 @@ fn float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run
     for block in run.chunks(BLOCK) {
         let sums = lanes::<T, 32, PARTS>(block);
         for (cell, sum) in cells.iter_mut().zip(sums) {
-            cell.add(sum);
+            cell.add_number(sum);
         }
     }
 }
@@ -202,7 +163,7 @@ fn float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run
 fn short_float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) {
     let sums = lanes::<T, 8, PARTS>(run);
     for (cell, sum) in cells.iter_mut().zip(sums) {
-        cell.add(sum);
+        cell.add_number(sum);
     }
 }
 
@@ -216,24 +177,45 @@ fn float_rows<T: Float>(cells: &mut [Compensated], rows: &[T]) {
         for ((cell, sum), lost) in cells.iter().zip(&mut *sums).zip(&mut *losts) {
             (*sum, *lost) = (cell.sum, cell.lost);
         }
+        let at = strip * STRIP;
         let mut groups = rows.chunks_exact(ROWS * len);
         for group in &mut groups {
-            let row = |i: usize| &group[i * len + strip * STRIP..][..width];
-            let r: [&[T]; ROWS] = std::array::from_fn(row);
-            for i in 0..width {
-                let x = ((r[0][i].widen() + r[4][i].widen()) + (r[2][i].widen() + r[6][i].widen()))
-                    + ((r[1][i].widen() + r[5][i].widen()) + (r[3][i].widen() + r[7][i].widen()));
-                (sums[i], losts[i]) = two_sum(sums[i], losts[i], x);
-            }
+            add_group::<T, ROWS>(sums, losts, group, len, at);
         }
-        for row in groups.remainder().chunks_exact(len) {
-            for ((sum, lost), x) in sums.iter_mut().zip(&mut *losts).zip(&row[strip * STRIP..][..width]) {
-                (*sum, *lost) = two_sum(*sum, *lost, x.widen());
-            }
+        let mut rest = groups.remainder();
+        if rest.len() >= 4 * len {
+            add_group::<T, 4>(sums, losts, rest, len, at);
+            rest = &rest[4 * len..];
+        }
+        if rest.len() >= 2 * len {
+            add_group::<T, 2>(sums, losts, rest, len, at);
+            rest = &rest[2 * len..];
+        }
+        if !rest.is_empty() {
+            add_group::<T, 1>(sums, losts, rest, len, at);
         }
         for ((cell, sum), lost) in cells.iter_mut().zip(&*sums).zip(&*losts) {
             *cell = Compensated { sum: *sum, lost: *lost };
         }
+    }
+}
+
+/// Adds `N` rows of `len` numbers by halving, from column `at` on.
+#[inline(always)]
+fn add_group<T: Float, const N: usize>(sums: &mut [f64], losts: &mut [f64], rows: &[T], len: usize, at: usize) {
+    let width = sums.len();
+    let losts = &mut losts[..width];
+    let rows: [&[T]; N] = std::array::from_fn(|row| &rows[row * len + at..][..width]);
+    for i in 0..width {
+        let mut x: [f64; N] = std::array::from_fn(|row| rows[row][i].widen());
+        let mut half = N;
+        while half > 1 {
+            half /= 2;
+            for row in 0..half {
+                x[row] += x[row + half];
+            }
+        }
+        (sums[i], losts[i]) = two_sum(sums[i], losts[i], x[0]);
     }
 }
 

@@ -253,7 +253,8 @@ proptest! {
             let got = numbers(result.0, &result.2);
             prop_assert_eq!(got.len(), cells.len());
             for (g, cell) in got.iter().zip(&cells) {
-                for (g, x) in g.iter().zip(cell) {
+                let parts = if result.0.number_size() < result.0.itemsize() { 2 } else { 1 };
+                for (g, x) in g.iter().zip(cell).take(parts) {
                     let n = if op == Op::Mean { x.len() as f64 } else { 1.0 };
                     let want = exact_sum(x) / n;
                     let result_digits = match result.0 {
