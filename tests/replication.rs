@@ -231,10 +231,14 @@ fn a_replica_answers_reads_from_its_old_data_while_it_loads_the_new() {
 
     here.ok(&["CONFIG", "SET", "rdb-key-save-delay", "3000"]); // microseconds a key: half a second in all
     let elements = noise("uint8", 2 << 20, 1);
+    // At once, so that the replica comes back when it is too late for the rest of the stream.
     let lost = [
+        words!["MULTI"],
         words!["CLIENT", "KILL", "TYPE", "replica"],
         words!["ND.SET", "k", "int8", "3", "VALUES", "4", "5", "6"],
         words!["ND.SET", "large", "uint8", elements.len().to_string(), "BLOB", elements],
+        words!["ND.SET", "large", "uint8", elements.len().to_string(), "BLOB", elements],
+        words!["EXEC"],
     ];
     here.pipeline(&lost);
     wait_until(DEADLINE, "the replica loads beside its data", || {

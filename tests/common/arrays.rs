@@ -112,7 +112,7 @@ pub fn commands() -> Vec<Vec<Vec<u8>>> {
     list.push(words!["ND.SET", "ttl", "float32", "2", "VALUES", "1.5", "nan", "EX", "5000"]);
     list.push(words!["ND.SET", "ttl-ms", "int64", "2000", "BLOB", steps("int64", 8, 2000), "PX", "7000123"]);
     list.push(words!["ND.SET", "attributes", "float64", "2", "VALUES", "1", "2"]);
-    list.push(words!["ND.ATTRSET", "attributes", "unit", "\"m\"", "by", "{\"a\": [1, 2, null]}", "\u{fc}", "1e400"]);
+    list.push(words!["ND.ATTRSET", "attributes", "unit", "\"m\"", "by", "{\"a\": [1, 2, null]}", "\u{fc}", "1e30"]);
     list.push(words!["ND.ATTRSET", "float32:lz4", "big", format!("\"{}\"", "x".repeat(9000))]);
     list.push(words!["ND.ATTRSET", "bool:empty", "why", "true"]);
     list.push(words!["ND.SET", "", "uint8", "1", "VALUES", "7"]);

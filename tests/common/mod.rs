@@ -17,8 +17,8 @@
 //! from `PATH`) and `NDARRAY_MODULE` (another build of the module to test).
 #![allow(dead_code)]
 
-mod client;
 pub mod arrays;
+mod client;
 pub mod dump;
 pub mod resp;
 pub mod transcript;
