@@ -130,7 +130,7 @@ fn migrate_moves_every_array_with_its_expiry() {
     assert_eq!(client.ok(&["DBSIZE"]).int(), 0);
     // MIGRATE sends what is left of an expiry, so that the moment shifts by the time it takes.
     let mut there = to.client();
-    for key in ["ttl", "ttl-ms"] {
+    for key in ["ttl", "ttl-ms", "eye"] {
         let moment = |seen: &[String]| -> i64 {
             let line = seen.iter().find_map(|s| s.strip_prefix("PEXPIRETIME: (integer) ")).expect("a moment");
             line.parse().expect("a number")

@@ -28,11 +28,15 @@ fn writes() -> Vec<(Vec<Vec<u8>>, Vec<&'static str>)> {
             words!["ND.MSET", "2", "array", "other", "int8", "1", "VALUES", "1", "int8", "1", "VALUES", "2"],
             vec!["nd.set array", "nd.set other"],
         ),
+        (words!["ND.CREATE", "other", "int8", "3", "FILL", "2"], vec!["nd.create other"]),
+        (words!["ND.CREATE", "string", "int8", "9000", "RANDOM", "INTEGERS", "0", "9"], vec!["nd.create string"]),
         (words!["ND.ATTRSET", "array", "a", "1", "b", "2"], vec!["nd.attrset array"]),
         (words!["ND.ATTRDEL", "array", "a"], vec!["nd.attrdel array"]),
         (words!["DEL", "array"], vec!["del array"]),
         (words!["ND.SET", "array", "int8", "1", "VALUES", "2", "NX"], vec!["nd.set array"]),
         (words!["COPY", "array", "other", "REPLACE"], vec!["copy_to other"]),
+        (words!["DEL", "string"], vec!["del string"]),
+        (words!["SET", "string", "text"], vec!["set string"]),
         (words!["ND.SET", "string", "int8", "1", "VALUES", "2"], vec!["nd.set string"]),
     ]
 }
@@ -53,6 +57,9 @@ fn no_writes() -> Vec<Vec<Vec<u8>>> {
         words!["ND.SET", "array", "float64", "1000,1000", "BLOB", vec![0; 8_000_000], "CHUNK", "1,1"],
         words!["ND.MSET", "2", "missing", "array", "int8", "1", "VALUES", "1", "int8", "1", "VALUES", "1", "NX"],
         words!["ND.MSET", "2", "missing", "array", "int8", "1", "VALUES", "1", "int8", "1", "VALUES", "x"],
+        words!["ND.CREATE", "array", "int8", "3", "NX"],
+        words!["ND.CREATE", "array", "int8", "3", "FILL", "300"],
+        words!["ND.CREATE", "array", "int8", "3", "FILL", "1", "IFDEQ", none],
         words!["ND.ATTRSET", "array", "a", "{"],
         words!["ND.ATTRSET", "missing", "a", "1"],
         words!["ND.ATTRSET", "string", "a", "1"],
@@ -661,6 +668,46 @@ fn active_defragmentation_moves_arrays_and_changes_none() {
     for key in keys(&mut client) {
         assert!(cmd!(client, "ND.VERIFY", &key).is_ok());
     }
+}
+
+#[test]
+fn no_command_hangs_on_an_array_of_one_value_that_no_machine_could_hold() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.ok(&["ND.CREATE", "huge", "float64", "4000000,4000000", "FILL", "0.5"]);
+    client.ok(&["ND.CREATE", "mask", "bool", "100000000000"]);
+    let start = std::time::Instant::now();
+    for key in ["huge", "mask"] {
+        for command in ["INFO", "SHAPE", "DTYPE", "SHOW", "GET", "DIGEST", "VERIFY", "SUM", "MEAN", "ATTRGET"] {
+            client.call(&[&format!("ND.{command}"), key]);
+        }
+        for format in ["BLOB", "PIECES", "NPY", "ARROW", "VALUES", "JSON", "TEXT"] {
+            client.call(&["ND.GET", key, format]);
+            client.call(&["ND.SLICE", key, "1:", format]);
+            client.call(&["ND.MGET", "2", key, key, format]);
+        }
+        client.call(&["ND.GET", key, "IFDNE", "0123456789abcdef"]);
+        client.call(&["ND.GET", key, "DTYPE", "float32"]);
+        client.call(&["ND.SLICE", key, "..."]);
+        client.call(&["ND.SLICE", key, "::-1"]);
+        client.call(&["ND.SUM", key, "AXIS", "0"]);
+        client.call(&["ND.MEAN", key, "AXIS", "0"]);
+        client.call(&["ND.MGET", "1", key, "NPZ"]);
+        for condition in ["IFDEQ", "IFDNE"] {
+            client.call(&["ND.SET", key, "int8", "1", "VALUES", "1", "XX", condition, "0123456789abcdef"]);
+            client.call(&["ND.CREATE", key, "int8", "1", "XX", condition, "0123456789abcdef"]);
+        }
+        client.ok(&["MEMORY", "USAGE", key]);
+        client.ok(&["DEBUG", "DIGEST-VALUE", key]);
+        client.ok(&["COPY", key, "copy", "REPLACE"]);
+        client.ok(&["DUMP", key]);
+    }
+    server.debug_digest();
+    server.debug_reload();
+    let took = start.elapsed();
+    assert!(took.as_secs() < 20, "{took:?}");
+    assert_eq!(client.ok(&["DBSIZE"]).int(), 3);
+    assert!(client.info("ndarray", "ndarray_internal_errors").as_deref() == Some("0"));
 }
 
 /// A server in cluster mode, and the port of its bus.

@@ -34,7 +34,18 @@ fn wait_for_short_lives(client: &mut Client) {
 /// A command of any kind, sensible or not, over a few keys.
 fn any_command(random: &mut Random) -> Vec<Vec<u8>> {
     let key = |random: &mut Random| format!("k{}", random.below(12));
-    let mut command = match random.below(16) {
+    let mut command = match random.below(18) {
+        16 => {
+            let shape = ["3,4", "200,100", "0"][random.below(3)];
+            let content = match random.below(4) {
+                0 => words!["FILL", "3"],
+                1 => words!["RANDOM", "INTEGERS", "0", "100"],
+                2 => words!["RANDOM", "UNIFORM", "0", "100", "SEED", random.below(100).to_string()],
+                _ => words!["ARANGE", "0", "0.5"],
+            };
+            let dtype = ["float32", "float64", "int64", "uint8"][random.below(4)];
+            [words!["ND.CREATE", key(random), dtype, shape], content].concat()
+        }
         0..=5 => [words!["ND.SET", key(random)], any_array(random)].concat(),
         6 | 7 => {
             let n = 1 + random.below(3);
@@ -54,7 +65,7 @@ fn any_command(random: &mut Random) -> Vec<Vec<u8>> {
             _ => words!["ND.SET", key(random), "float32", "3", "BLOB", "too short"],
         },
     };
-    let is_set = command[0] == b"ND.SET";
+    let is_set = command[0] == b"ND.SET" || command[0] == b"ND.CREATE";
     if is_set || command[0] == b"ND.MSET" {
         for option in 0..random.below(3) {
             let many = if is_set { 8 } else { 3 };
@@ -219,7 +230,8 @@ fn an_expiry_is_the_same_moment_on_the_replica() {
 fn a_replica_answers_reads_from_its_old_data_while_it_loads_the_new() {
     // A replica that has lost too much of the stream of the primary it knows loads a second database beside the first.
     let primary = with(&[("repl-diskless-sync", "yes"), ("repl-backlog-size", "16kb")]).listen().start();
-    let replica = with(&[("repl-diskless-load", "swapdb")]).replica_of(&primary).start();
+    let often = ("loading-process-events-interval-bytes", "1024"); // answers while it loads
+    let replica = with(&[("repl-diskless-load", "swapdb"), often]).replica_of(&primary).start();
     let mut here = primary.client();
     cmd!(here, "ND.SET", "k", "int8", "3", "VALUES", "1", "2", "3");
     fill(&mut here);
@@ -229,7 +241,7 @@ fn a_replica_answers_reads_from_its_old_data_while_it_loads_the_new() {
     let old = look(&mut there, b"k");
     assert_eq!(old, look(&mut here, b"k"));
 
-    here.ok(&["CONFIG", "SET", "rdb-key-save-delay", "3000"]); // microseconds a key: half a second in all
+    here.ok(&["CONFIG", "SET", "rdb-key-save-delay", "10000"]); // microseconds a key: about two seconds in all
     let elements = noise("uint8", 2 << 20, 1);
     // At once, so that the replica comes back when it is too late for the rest of the stream.
     let lost = [

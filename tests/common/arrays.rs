@@ -115,6 +115,10 @@ pub fn commands() -> Vec<Vec<Vec<u8>>> {
     list.push(words!["ND.ATTRSET", "attributes", "unit", "\"m\"", "by", "{\"a\": [1, 2, null]}", "\u{fc}", "1e30"]);
     list.push(words!["ND.ATTRSET", "float32:lz4", "big", format!("\"{}\"", "x".repeat(9000))]);
     list.push(words!["ND.ATTRSET", "bool:empty", "why", "true"]);
+    list.push(words!["ND.CREATE", "created", "float64", "500,300", "FILL", "2.5"]);
+    list.push(words!["ND.CREATE", "huge", "float64", "2000000,3000000", "FILL", "-1"]);
+    list.push(words!["ND.CREATE", "random", "float32", "90,1000", "RANDOM", "NORMAL", "0", "1", "CHUNK", "40,70"]);
+    list.push(words!["ND.CREATE", "eye", "int8", "300,400", "EYE", "1", "PX", "8000000"]);
     list.push(words!["ND.SET", "", "uint8", "1", "VALUES", "7"]);
     list.push(words!["ND.SET", [0u8, 255, b'\n'], "uint8", "1", "VALUES", "8"]);
     list
