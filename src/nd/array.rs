@@ -71,7 +71,7 @@ pub struct Chunks {
     policy: Policy,
     fill: [u8; 16],
     map: BTreeMap<u64, Chunk>,
-    /// Bytes as stored, and what they take in memory: kept up to date by every change.
+    /// Bytes as stored, and what the chunks take in memory, without the map: kept up to date by every change.
     stored_bytes: usize,
     memory: usize,
 }
@@ -112,8 +112,19 @@ pub enum Block<'a> {
     Fill(&'a [u8]),
 }
 
-/// What an allocation for each entry of the chunk map takes: a node of eleven entries, shared by them.
-const MAP_ENTRY: usize = (11 * (8 + std::mem::size_of::<Chunk>()) + 16) / 11;
+/// What the chunk map takes with `len` entries that came in order: leaves of eleven entries, and above every twelve nodes
+/// one more, which holds eleven entries of its own.
+fn map_memory(len: usize) -> usize {
+    const LEAF: usize = (11 * (8 + std::mem::size_of::<Chunk>()) + 12).next_multiple_of(8);
+    const INNER: usize = LEAF + 12 * 8;
+    let mut nodes = len.div_ceil(12);
+    let mut bytes = nodes * memory::size_class(LEAF);
+    while nodes > 1 {
+        nodes = nodes.div_ceil(12);
+        bytes += nodes * memory::size_class(INNER);
+    }
+    bytes
+}
 
 impl PackedShape {
     fn new(shape: &Shape) -> PackedShape {
@@ -158,8 +169,9 @@ impl PackedShape {
         match self {
             PackedShape::Short { .. } => 0,
             PackedShape::Long(shape) => {
-                let spilled = if shape.ndim() > 4 { memory::size_class(shape.ndim() * 8) } else { 0 };
-                memory::size_class(std::mem::size_of::<Shape>()) + spilled
+                // A `SmallVec` grows by doubling.
+                let spilled = if shape.ndim() > 4 { shape.ndim().next_power_of_two() * 8 } else { 0 };
+                memory::size_class(std::mem::size_of::<Shape>()) + memory::size_class(spilled)
             }
         }
     }
@@ -185,18 +197,18 @@ impl Chunks {
     fn set_all(&mut self, chunks: Vec<(u64, Chunk)>) {
         self.map = chunks.into_iter().filter(|(_, c)| !self.is_fill(c)).collect();
         self.stored_bytes = self.map.values().map(|c| c.stored_bytes().len()).sum();
-        self.memory = self.map.values().map(|c| c.memory() + MAP_ENTRY).sum();
+        self.memory = self.map.values().map(Chunk::memory).sum();
     }
 
     fn insert(&mut self, number: u64, chunk: Chunk) {
-        let (bytes, cost) = (chunk.stored_bytes().len(), chunk.memory() + MAP_ENTRY);
+        let (bytes, cost) = (chunk.stored_bytes().len(), chunk.memory());
         let old = if self.is_fill(&chunk) { self.map.remove(&number) } else { self.map.insert(number, chunk) };
         let kept = self.map.contains_key(&number);
         self.stored_bytes += if kept { bytes } else { 0 };
         self.memory += if kept { cost } else { 0 };
         if let Some(old) = old {
             self.stored_bytes -= old.stored_bytes().len();
-            self.memory -= old.memory() + MAP_ENTRY;
+            self.memory -= old.memory();
         }
     }
 
@@ -397,7 +409,7 @@ impl Array {
             Body::Rich(rich) => memory::size_class(std::mem::size_of::<Rich>()) + rich.attributes.memory(),
         };
         let elements = match self.chunks() {
-            Some(chunks) => chunks.memory,
+            Some(chunks) => chunks.memory + map_memory(chunks.map.len()),
             None => self.plain_buffer().map_or(0, |b| memory::size_class(b.len() * 8)),
         };
         memory::size_class(std::mem::size_of::<Array>() + 8) + self.shape.memory() + rich + elements

@@ -213,7 +213,7 @@ mod tests {
             assert_eq!(repr(x.into(), Dtype::Float32), want);
         }
         for (x, want) in [(0.015625, "0.01563"), (65504.0, "65500.0"), (5.960464477539063e-08, "6e-08"), (0.1, "0.1")] {
-            assert_eq!(repr(half::f16::from_f64(x).into(), Dtype::Float16), want);
+            assert_eq!(repr(f64_to_f16(x).into(), Dtype::Float16), want);
         }
     }
 
