@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-//! `ND.MSET n key [key ...] <array argument> [<array argument> ...] [NX] [EX s|PX ms|PXAT ts]`
-=======
 //! `ND.MSET n key [key ...] <array argument> [<array argument> ...] [NX] [EX s|PX ms|EXAT ts|PXAT ts]`
->>>>>>> redistype
 
 use crate::module::args::{Args, Key};
 use crate::module::db::Db;
@@ -10,11 +6,7 @@ use crate::module::error::Result;
 use crate::module::input;
 use crate::module::options::SetOptions;
 use crate::module::register::Command;
-<<<<<<< HEAD
-use crate::module::spec::{integer, key, one_of, unix_time, word, Access, Keys, Spec, ARRAY};
-=======
 use crate::module::spec::{integer, key, one_of, unix_time, word, Access, ArgSpec, Keys, Spec, ARRAY};
->>>>>>> redistype
 use crate::nd::format::Dense;
 
 /// See the module comment.
@@ -52,19 +44,7 @@ impl Command for Mset {
             key("key").multiple(),
             ARRAY.multiple(),
             word("nx", "NX").optional(),
-<<<<<<< HEAD
-            one_of(
-                "expiration",
-                &[
-                    integer("seconds").after("EX"),
-                    integer("milliseconds").after("PX"),
-                    unix_time("unix-time-milliseconds").after("PXAT"),
-                ],
-            )
-            .optional(),
-=======
             EXPIRATION,
->>>>>>> redistype
         ],
         reply: "`OK`; nil where `NX` was given and one of the keys exists.",
         notes: &[
@@ -79,11 +59,7 @@ impl Command for Mset {
         let n = args.count("the number of keys")?;
         let keys = args.keys(n)?;
         let arrays = (0..n).map(|_| input::array(args)).collect::<Result<_>>()?;
-<<<<<<< HEAD
-        Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "PXAT"])? })
-=======
         Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "EXAT", "PXAT"])? })
->>>>>>> redistype
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
