@@ -431,6 +431,7 @@ impl Array {
     pub(crate) fn add_part(&mut self, chunks: Vec<(u64, Chunk)>) {
         if let Body::Rich(rich) = &mut self.body {
             rich.parts_missing = rich.parts_missing.saturating_sub(1);
+            rich.digest = OnceLock::new(); // asked for too early, it was that of the parts before
         }
         if let Some(own) = self.chunks_mut() {
             if own.map.is_empty() {
