@@ -28,6 +28,7 @@ stop: ## stops the server of `make run`
 	@tools/run.sh stop
 
 test: venv ## runs every test, after all set-up
+	cargo test --locked --no-default-features --test formats
 	cargo test --locked $(ARGS)
 
 lint: setup ## rustfmt, clippy and rustdoc, warnings denied
@@ -47,7 +48,7 @@ asan: venv ## runs the server tests on a module with AddressSanitizer; needs nig
 	@tools/asan.sh $(ARGS)
 
 docs: setup ## builds the documentation of the library, and docs/COMMANDS.md
-	BLESS=1 cargo test --locked --test commands_md
+	BLESS=1 cargo test --locked --lib the_reference_in_docs_is_fresh
 	cargo doc --locked --no-deps
 
 clean: stop ## removes what was built

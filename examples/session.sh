@@ -2,6 +2,8 @@
 # A walk through the example data with redis-cli: prints each command, then its reply.
 #
 #     examples/session.sh [redis-cli arguments, such as -p 6379 or -s /path/to/redis.sock]
+#
+# It sets the keys zones, places, copy and noise.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,14 +11,17 @@ cli=(redis-cli "$@")
 
 say() { printf '\n# %s\n' "$*"; }
 
-# Prints a command as a shell would take it, then its reply: `run` as redis-cli shows it, `text` as plain text.
+# Prints a command as a shell would take it.
+show() { printf '> %s\n' "${*@Q}" | sed "s/'\([A-Za-z0-9_.,-]*\)'/\1/g"; }
+
+# Prints a command and its reply: `run` as redis-cli shows it, `text` as plain text.
 run() {
-    printf '> %s\n' "${*@Q}" | sed "s/'\([A-Za-z0-9_.,-]*\)'/\1/g"
+    show "$@"
     "${cli[@]}" -e --no-raw "$@"
 }
 
 text() {
-    printf '> %s\n' "${*@Q}" | sed "s/'\([A-Za-z0-9_.,-]*\)'/\1/g"
+    show "$@"
     "${cli[@]}" -e --raw "$@"
 }
 
@@ -25,30 +30,42 @@ load() {
     "${cli[@]}" -e -x ND.SET "$1" NPY <"$2"
 }
 
-say "Offsets from UTC, in seconds: 312 time zones, the years 1970 to 2024, on 1 January and 1 July"
+say "Load a file that numpy.save wrote: offsets from UTC in seconds, of 312 zones, in 1970 to 2024, in January and July"
 load zones zones.npy
-run ND.SHAPE zones
-run ND.INFO zones
 
-say "Zurich is zone 278: 1978 to 1983, when it began to change its clocks"
+say "See what it is: dtype, shape, storage, a few values, a histogram. '..., 0' is January, as in zones[..., 0]"
+text ND.SHOW zones "..., 0"
+
+say "Read a part, and only that part: Zurich is zone 278, here from 1978 to 1983, when it began to change its clocks"
 text ND.SLICE zones "278, 8:14" TEXT
 
-say "The mean over all zones and years, in January and in July"
+say "Pick rows by a list: the first, Zurich and the last, in 2024, as JSON"
+text ND.SLICE zones "[0, 278, -1], -1" JSON
+
+say "Reduce on the server: the mean over zones and years leaves January and July"
 text ND.MEAN zones AXIS 0,1 TEXT
 
-say "What a person wants to see"
-text ND.SHOW zones
+say "Attributes are JSON, and travel with the array"
+run ND.ATTRSET zones unit '"seconds east of UTC"' years '{"first":1970,"last":2024}'
+run ND.ATTRGET zones unit
 
-say "Where the zones are, and the first three places: latitude, longitude"
+say "The digest says what the elements are, however they are stored: a copy has the same"
+run ND.DIGEST zones
+run COPY zones copy REPLACE
+run ND.GET copy IFDNE "$("${cli[@]}" -e --raw ND.DIGEST zones)"
+
+say "Its 137,280 bytes of elements are compressed, chunk by chunk, where that pays: what the key takes in memory"
+run MEMORY USAGE zones
+
+say "Where the zones are: latitude and longitude, of the first three and on average"
 load places zones-places.npy
 text ND.SLICE places ":3" TEXT
 text ND.MEAN places AXIS 0 TEXT
 
-say "A name and a unit travel with the array"
-run ND.ATTRSET zones unit '"seconds east of UTC"'
-run ND.ATTRGET zones
+say "The same subscript of several arrays in one call: Zurich's offsets in 2024, and its longitude"
+text ND.MGET 2 zones places SLICE "278, -1" JSON
 
-say "The same elements are the same digest, however they are stored"
-run ND.DIGEST zones
-run COPY zones again REPLACE
-run ND.DIGEST again
+say "Let the server make an array: what numpy.random.default_rng(7).normal(0, 1, (500, 2)) gives, as float32"
+run ND.CREATE noise float32 500,2 RANDOM NORMAL 0 1 SEED 7 EX 3600
+text ND.SHOW noise ":3"
+run TTL noise

@@ -119,7 +119,7 @@ impl<'a> Args<'a> {
     pub fn count(&mut self, what: &str) -> Result<usize> {
         let n = usize::try_from(self.integer(what, 1)?).unwrap_or(usize::MAX);
         if n > self.left() {
-            return Err(Error::syntax(format!("{what} is {n}, only {} arguments follow", self.left())).into());
+            return Err(Error::syntax(format!("{what} is {n}, {} follow", self.left())).into());
         }
         Ok(n)
     }
@@ -148,19 +148,19 @@ impl<'a> Args<'a> {
         Ok(Shape::parse(self.bytes("shape")?)?)
     }
 
-    /// Refuses arguments that nothing has taken.
+    /// Refuses arguments that nothing has taken; `usage` says what a call looks like.
     ///
     /// # Errors
     /// `SYNTAX` naming the first.
-    pub fn finish(&self) -> Result<()> {
+    pub fn finish(&self, usage: impl FnOnce() -> String) -> Result<()> {
         match self.peek() {
             None => Ok(()),
-            Some(extra) => Err(self.unexpected(extra)),
+            Some(extra) => Err(self.unexpected(extra, &usage())),
         }
     }
 
     /// A `SYNTAX` error for a word that has no place here.
-    pub fn unexpected(&self, word: &[u8]) -> super::error::Refusal {
-        Error::syntax(format!("'{}' is not expected as argument {}", quoted(word), self.at)).into()
+    pub fn unexpected(&self, word: &[u8], allowed: &str) -> super::error::Refusal {
+        Error::syntax(format!("'{}' is not expected as argument {} (use {allowed})", quoted(word), self.at)).into()
     }
 }

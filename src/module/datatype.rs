@@ -83,6 +83,14 @@ impl Drop for Loaded {
     }
 }
 
+/// Whether a file or a replication stream is read, as against one payload.
+fn is_loading(io: *mut raw::RedisModuleIO) -> bool {
+    let loading = raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING;
+    // SAFETY: the server's reader has a context for as long as it lives.
+    let flags = unsafe { api!(RedisModule_GetContextFlags(api!(RedisModule_GetContextFromIO(io)))) };
+    flags as u32 & loading != 0 // bits, reinterpreted
+}
+
 fn load(io: *mut raw::RedisModuleIO, encver: c_int) -> Result<Array, Error> {
     if encver != rdb::ENCVER {
         return Err(Error::corrupt(
@@ -91,9 +99,18 @@ fn load(io: *mut raw::RedisModuleIO, encver: c_int) -> Result<Array, Error> {
             format!("encoding version {encver} is newer than {}, which this module reads", rdb::ENCVER),
         ));
     }
-    let (mut array, parts) = rdb::read_header(Loaded::next(io)?.bytes())?;
+    let rdb::Header { mut array, parts, stored } = rdb::read_header(Loaded::next(io)?.bytes())?;
     for _ in 0..parts {
         rdb::read_part(&mut array, Loaded::next(io)?.bytes())?;
+    }
+    let missing = array.parts_missing();
+    // A file may have been saved while an append-only file was being read; a payload of `RESTORE` is whole or wrong.
+    if missing > 0 && !is_loading(io) {
+        return Err(Error::corrupt("stored array", 0, format!("{missing} parts are missing")));
+    }
+    let held = array.chunks().map_or(0, |c| c.stored().len() as u64);
+    if missing == 0 && held != stored {
+        return Err(Error::corrupt("stored array", 0, format!("{held} chunks came, {stored} were announced")));
     }
     Ok(array)
 }

@@ -169,12 +169,14 @@ impl OpenKey {
         // SAFETY: an open key.
         unsafe {
             let key = self.0.as_ptr();
+            // The type first: null for no value and for what is no module's. Most keys hold what the command wants.
+            if api!(RedisModule_ModuleTypeGetType(key)) == datatype::raw_type() {
+                let value = api!(RedisModule_ModuleTypeGetValue(key)).cast();
+                return NonNull::new(value).map_or(Holds::Other, Holds::Array);
+            }
             // Asked by number, not by enum: newer servers have types that older bindings do not know.
             match api!(RedisModule_KeyType(key)) as isize {
                 raw::REDISMODULE_KEYTYPE_EMPTY => Holds::Nothing,
-                raw::REDISMODULE_KEYTYPE_MODULE if api!(RedisModule_ModuleTypeGetType(key)) == datatype::raw_type() => {
-                    NonNull::new(api!(RedisModule_ModuleTypeGetValue(key)).cast()).map_or(Holds::Other, Holds::Array)
-                }
                 _ => Holds::Other,
             }
         }
@@ -203,8 +205,19 @@ impl Slot<'_> {
     /// The array, to look at; nothing where there is no key.
     ///
     /// # Errors
-    /// `WRONGTYPE`. An array whose parts have not all arrived is shown: its writer is the one who brings them.
+    /// `WRONGTYPE`; `CORRUPT` for an array whose parts have not all arrived.
     pub fn array(&self) -> Result<Option<&Array>> {
+        match self.unfinished()? {
+            Some(array) if array.parts_missing() > 0 => Err(Refusal::Incomplete { missing: array.parts_missing() }),
+            other => Ok(other),
+        }
+    }
+
+    /// The array, even one whose parts have not all arrived: for the command that brings them.
+    ///
+    /// # Errors
+    /// `WRONGTYPE`.
+    pub fn unfinished(&self) -> Result<Option<&Array>> {
         match self.opened.holds() {
             Holds::Nothing => Ok(None),
             Holds::Other => Err(Refusal::WrongType),

@@ -15,26 +15,30 @@ use crate::nd::source::{PiecesSource, SliceSource, Source};
 /// # Errors
 /// What is wrong with it; `LIMIT` above `ndarray.max-array-bytes`.
 pub fn array<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
-    let dense = if args.word("NPY") {
+    let first = args.bytes("an array (dtype and shape, NPY, ARROW or JSON)")?;
+    let dense = if first.eq_ignore_ascii_case(b"NPY") {
         npy::read(args.bytes("the NPY file")?)?
-    } else if args.word("ARROW") {
+    } else if first.eq_ignore_ascii_case(b"ARROW") {
         arrow::read(args.bytes("the ARROW message")?)?
-    } else if args.word("JSON") {
+    } else if first.eq_ignore_ascii_case(b"JSON") {
         let text = args.bytes("the JSON text")?;
         let dtype = if args.word("DTYPE") { Some(args.dtype()?.0) } else { None };
         json::read(text, dtype)?
     } else {
-        typed(args)?
+        typed(first, args)?
     };
     check_size(dense.dtype, &dense.shape)?;
     Ok(dense)
 }
 
 /// The forms that begin with dtype and shape.
-fn typed<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
-    let (dtype, order) = args.dtype()?;
+fn typed<'a>(dtype: &'a [u8], args: &mut Args<'a>) -> Result<Dense<'a>> {
+    if [&b"BLOB"[..], b"PIECES", b"VALUES"].iter().any(|form| dtype.eq_ignore_ascii_case(form)) {
+        let what = format!("dtype and shape are missing before {}", quoted(dtype));
+        return Err(Error::syntax(what).into());
+    }
+    let (dtype, order) = Dtype::parse(dtype)?;
     let shape = args.shape()?;
-    let (size, _) = shape.size_and_bytes(dtype)?;
     let form = args.bytes("BLOB, PIECES or VALUES")?;
     if form.eq_ignore_ascii_case(b"BLOB") {
         let bytes = args.bytes("the elements' bytes")?;
@@ -46,6 +50,7 @@ fn typed<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
         return Ok(Dense::from_pieces(dtype, order, shape, pieces)?);
     }
     if form.eq_ignore_ascii_case(b"VALUES") {
+        let (size, _) = shape.size_and_bytes(dtype)?;
         if size > args.left() {
             return Err(Error::ElementCount { shape, given: args.left() }.into());
         }

@@ -59,7 +59,7 @@ impl SetOptions {
         let mut options = SetOptions::default();
         while let Some(word) = args.peek() {
             let found = allowed.iter().find(|a| word.eq_ignore_ascii_case(a.as_bytes()));
-            let Some(name) = found else { return Err(args.unexpected(word)) };
+            let Some(name) = found else { return Err(args.unexpected(word, &allowed.join(", "))) };
             let at = args.position();
             args.next("an option")?;
             options.take(name, at, args)?;
@@ -87,7 +87,7 @@ impl SetOptions {
             "IFDNE" => self.digest = Some(DigestCondition::Different(digest(args)?)),
             "KEEPTTL" => self.ttl = Some(Ttl::Keep),
             time => {
-                let n = args.integer(time, 1)?;
+                let n = args.integer(&format!("the value of {time}"), 1)?;
                 let unit = if time.starts_with('E') { 1000 } else { 1 };
                 // Half the range, so that adding the time of day cannot overflow.
                 let ms = n.checked_mul(unit).filter(|ms| *ms <= i64::MAX / 2).ok_or_else(|| {
@@ -109,6 +109,11 @@ impl SetOptions {
         }
         store.chunk_shape = self.chunk_shape.clone();
         store
+    }
+
+    /// Whether the key's state matters at all.
+    pub fn has_condition(&self) -> bool {
+        self.existence.is_some() || self.digest.is_some()
     }
 
     /// Whether the key's state lets the write go ahead.

@@ -66,10 +66,33 @@ impl Format {
         formats.into_iter().find(|(word, _)| args.word(word)).map(|(_, format)| format)
     }
 
+    /// Whether it carries every dtype, as bytes.
+    pub fn is_bytes(self) -> bool {
+        matches!(self, Format::Triple | Format::Blob | Format::Pieces)
+    }
+
     /// The format at the end of a call; the triple where there is none.
     pub fn at_end(args: &mut Args<'_>) -> Format {
         Format::take(args).unwrap_or(Format::Triple)
     }
+}
+
+/// Answers a whole array; small ones, in the formats that are bytes, by the shortest way.
+///
+/// # Errors
+/// As [`Content::reply`].
+pub fn reply_array(array: &Array, format: Format, reply: &Reply) -> Result<()> {
+    match (array.plain_bytes(), format) {
+        (Some(bytes), Format::Blob) if bytes.len() <= config::MAX_RESULT_BYTES.get() => reply.bulk(bytes),
+        (Some(bytes), Format::Triple) if bytes.len() <= config::MAX_RESULT_BYTES.get() => {
+            reply.array(3);
+            reply.bulk(array.dtype().name().as_bytes());
+            array.with_lengths(|ndim| reply.array(ndim), |len| reply.size(len));
+            reply.bulk(bytes);
+        }
+        _ => Content::whole(array).reply(format, reply)?,
+    }
+    Ok(())
 }
 
 /// An array to be answered: a run of a stored one, or elements made for the occasion.
@@ -208,7 +231,9 @@ impl<'a> Content<'a> {
     /// What the format cannot carry, `LIMIT`, `CORRUPT`, `OOM`; then nothing was written.
     pub fn reply(&self, format: Format, reply: &Reply) -> Result<()> {
         let limit = config::MAX_RESULT_BYTES.get();
-        check_bytes("the reply", self.nbytes(), limit)?;
+        if format != Format::Text {
+            check_bytes("the reply", self.nbytes(), limit)?; // a text shows, and reads, a few elements
+        }
         match format {
             Format::Triple => self.with_bytes(&[], &[], |bytes| {
                 self.head(reply);

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn entry<C: Command>(
             }
             let db = Db::new(ctx, argv);
             let outcome = C::parse(&mut args).and_then(|call| {
-                args.finish()?;
+                args.finish(|| C::SPEC.usage())?;
                 C::run(call, &db)
             });
             if let Err(refusal) = outcome {

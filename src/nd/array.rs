@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::checksum::Xxh3;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::attributes::Attributes;
 use super::chunk::{self, Chunk};
@@ -145,6 +145,14 @@ impl PackedShape {
                 Shape::new(&dims).expect("at most three dimensions")
             }
             PackedShape::Long(shape) => (**shape).clone(),
+        }
+    }
+
+    /// How many elements.
+    fn size(&self) -> usize {
+        match self {
+            PackedShape::Short { ndim, dims } => dims[..*ndim as usize].iter().map(|d| *d as usize).product(),
+            PackedShape::Long(shape) => shape.checked_size().expect("checked when the array was made"),
         }
     }
 
@@ -320,9 +328,23 @@ impl Array {
         self.shape.to_shape()
     }
 
+    /// Calls `f` with the lengths of the axes, one after the other, and their number first.
+    pub fn with_lengths(&self, ndim: impl FnOnce(usize), mut each: impl FnMut(usize)) {
+        match &self.shape {
+            PackedShape::Short { ndim: n, dims } => {
+                ndim(*n as usize);
+                dims[..*n as usize].iter().for_each(|d| each(*d as usize));
+            }
+            PackedShape::Long(shape) => {
+                ndim(shape.ndim());
+                shape.iter().for_each(|d| each(*d));
+            }
+        }
+    }
+
     /// How many elements.
     pub fn size(&self) -> usize {
-        self.shape().checked_size().expect("checked when the array was made")
+        self.shape.size()
     }
 
     /// How many bytes its elements take, uncompressed.
@@ -431,7 +453,7 @@ impl Array {
     pub(crate) fn add_part(&mut self, chunks: Vec<(u64, Chunk)>) {
         if let Body::Rich(rich) = &mut self.body {
             rich.parts_missing = rich.parts_missing.saturating_sub(1);
-            rich.digest = OnceLock::new(); // asked for too early, it was that of the parts before
+            rich.digest = OnceLock::new(); // one may have been taken of what was there
         }
         if let Some(own) = self.chunks_mut() {
             if own.map.is_empty() {
@@ -464,7 +486,8 @@ impl Array {
             },
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if !source.is_infallible()
+                if rich.parts_missing > 0
+                    || !source.is_infallible()
                     || chunks.policy != options.policy
                     || chunks.chunk_shape != auto_chunk_shape(shape, dtype, options.chunk_bytes)
                 {

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
+use super::checksum::xxh3_64;
 use triomphe::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::codec::{Chooser, Encoding};
 use super::error::{Error, Result};

@@ -20,6 +20,9 @@ pub const PAYS: f64 = 1.25;
 /// Bytes of one sampled block: large enough to find repeats, small enough to cost about a microsecond.
 const SAMPLE: usize = 4096;
 
+/// Below this size the array as a whole is not sampled: its few chunks are.
+const FEW_CHUNKS: usize = 512 << 10;
+
 /// How one chunk's bytes are kept. The numbers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -134,10 +137,10 @@ impl Chooser {
         nbytes: usize,
         mut sample: impl FnMut(usize, usize) -> Option<&'a [u8]>,
     ) -> Chooser {
-        if policy != Policy::Auto || nbytes < SAMPLE {
-            return Chooser { policy, itemsize };
+        if policy != Policy::Auto || nbytes < FEW_CHUNKS {
+            return Chooser { policy, itemsize }; // every chunk is judged by itself anyway
         }
-        let blocks = (nbytes >> 20).clamp(4, 16).min(nbytes / SAMPLE);
+        let blocks = (nbytes >> 20).clamp(4, 16);
         let stride = nbytes / blocks / itemsize * itemsize;
         let pays = (0..blocks).any(|i| {
             let start = (i * stride + (stride.saturating_sub(SAMPLE) / 2) / itemsize * itemsize).min(nbytes - SAMPLE);

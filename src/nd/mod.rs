@@ -5,6 +5,7 @@
 
 pub mod array;
 pub mod attributes;
+pub mod checksum;
 pub mod chunk;
 pub mod codec;
 pub mod digits;

@@ -4,7 +4,7 @@ use crate::module::args::{Args, Key};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::options;
-use crate::module::output::{Content, Format};
+use crate::module::output::{self, Content, Format};
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec, FORMAT};
 use crate::nd::dtype::Dtype;
@@ -40,9 +40,16 @@ impl Command for Get {
 
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let key = args.next("a key")?;
-        let dtype = if args.word("DTYPE") { Some(args.dtype()?.0) } else { None };
-        let known = if args.word("IFDNE") { Some(options::digest(args)?) } else { None };
-        Ok(Call { key, dtype, known, format: Format::at_end(args) })
+        let (mut dtype, mut known) = (None, None);
+        loop {
+            if dtype.is_none() && args.word("DTYPE") {
+                dtype = Some(args.dtype()?.0);
+            } else if known.is_none() && args.word("IFDNE") {
+                known = Some(options::digest(args)?);
+            } else {
+                return Ok(Call { key, dtype, known, format: Format::at_end(args) });
+            }
+        }
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
@@ -56,10 +63,9 @@ impl Command for Get {
                 return Ok(());
             }
         }
-        let content = Content::whole(&array);
         match call.dtype {
-            None => content.reply(call.format, db.reply()),
-            Some(dtype) => content.cast(dtype)?.reply(call.format, db.reply()),
+            None => output::reply_array(&array, call.format, db.reply()),
+            Some(dtype) => Content::whole(&array).cast(dtype)?.reply(call.format, db.reply()),
         }
     }
 }

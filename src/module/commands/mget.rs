@@ -7,7 +7,7 @@ use crate::module::config;
 use crate::module::db::Db;
 use crate::module::error::{Refusal, Result};
 use crate::module::input::check_bytes;
-use crate::module::output::{Content, Format};
+use crate::module::output::{self, Content, Format};
 use crate::module::register::Command;
 use crate::module::spec::{integer, key, one_of, string, word, Access, Keys, Spec};
 use crate::nd::array::Array;
@@ -79,49 +79,71 @@ impl Command for Mget {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
+        let mut total = 0usize;
         let arrays = call
             .keys
             .iter()
             .map(|key| match db.read(*key) {
                 Err(Refusal::WrongType) => Ok(None),
-                other => other,
+                other => {
+                    if let (Ok(Some(array)), None) = (&other, &call.index) {
+                        total = total.saturating_add(array.nbytes());
+                    }
+                    other
+                }
             })
             .collect::<Result<Vec<Option<Arc<Array>>>>>()?;
-        let contents = arrays
-            .iter()
-            .map(|array| {
-                let array = array.as_deref();
-                match (array, &call.index) {
-                    (None, _) => Ok(None),
-                    (Some(array), None) => Ok(Some(Content::whole(array))),
-                    (Some(array), Some(index)) => super::slice::select(array, index).map(Some),
-                }
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let total = contents.iter().flatten().fold(0usize, |n, c| n.saturating_add(c.nbytes()));
         check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
-        match call.format {
-            Many::Npz => reply_npz(&call.keys, &contents, db),
-            Many::Each(format) => {
-                for content in contents.iter().flatten() {
-                    content.check(format)?;
-                }
-                db.reply().array(contents.len());
-                for content in &contents {
-                    match content {
+        match (&call.index, call.format) {
+            (None, Many::Each(format)) if format.is_bytes() => {
+                db.reply().array(arrays.len());
+                for array in &arrays {
+                    match array {
                         None => db.reply().null(),
-                        // The head is out: what fails now (a damaged chunk) is said in the array's place.
-                        Some(content) => {
-                            if let Err(refusal) = content.reply(format, db.reply()) {
-                                db.reply().error(&refusal);
-                            }
-                        }
+                        Some(array) => or_error_inside(output::reply_array(array, format, db.reply()), db),
                     }
                 }
                 Ok(())
             }
+            _ => reply_contents(&call, &arrays, db),
         }
     }
+}
+
+/// The head of the list is out: what fails now (a damaged chunk) is said in the array's place.
+fn or_error_inside(outcome: Result<()>, db: &Db<'_>) {
+    if let Err(refusal) = outcome {
+        db.reply().error(&refusal);
+    }
+}
+
+/// The general way: what each format needs is checked for every array before the head of the list goes out.
+fn reply_contents(call: &Call<'_>, arrays: &[Option<Arc<Array>>], db: &Db<'_>) -> Result<()> {
+    let mut contents = Vec::with_capacity(arrays.len());
+    let mut total = 0usize;
+    for array in arrays {
+        let content = match (array.as_deref(), &call.index) {
+            (None, _) => None,
+            (Some(array), None) => Some(Content::whole(array)),
+            (Some(array), Some(index)) => Some(super::slice::select(array, index)?),
+        };
+        // After each, because selections take memory, and all of them may be of one array.
+        total = total.saturating_add(content.as_ref().map_or(0, Content::nbytes));
+        check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
+        contents.push(content);
+    }
+    let Many::Each(format) = call.format else { return reply_npz(&call.keys, &contents, db) };
+    for content in contents.iter().flatten() {
+        content.check(format)?;
+    }
+    db.reply().array(contents.len());
+    for content in &contents {
+        match content {
+            None => db.reply().null(),
+            Some(content) => or_error_inside(content.reply(format, db.reply()), db),
+        }
+    }
+    Ok(())
 }
 
 fn reply_npz(keys: &[Key<'_>], contents: &[Option<Content<'_>>], db: &Db<'_>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `ND.MSET n key [key ...] <array argument> [<array argument> ...] [NX] [EX s|PX ms|EXAT ts|PXAT ts]`
+//! `ND.MSET n key [key ...] <array argument> [<array argument> ...] [NX] [EX s|PX ms|PXAT ts]`
 
 use crate::module::args::{Args, Key};
 use crate::module::db::Db;
@@ -6,7 +6,7 @@ use crate::module::error::Result;
 use crate::module::input;
 use crate::module::options::SetOptions;
 use crate::module::register::Command;
-use crate::module::spec::{integer, key, one_of, unix_time, word, Access, ArgSpec, Keys, Spec, ARRAY};
+use crate::module::spec::{integer, key, one_of, unix_time, word, Access, Keys, Spec, ARRAY};
 use crate::nd::format::Dense;
 
 /// See the module comment.
@@ -18,18 +18,6 @@ pub struct Call<'a> {
     arrays: Vec<Dense<'a>>,
     options: SetOptions,
 }
-
-/// No `KEEPTTL`: the keys may differ in what there is to keep. `PXAT` is how `EX` and `PX` are replicated.
-const EXPIRATION: ArgSpec = one_of(
-    "expiration",
-    &[
-        integer("seconds").after("EX"),
-        integer("milliseconds").after("PX"),
-        unix_time("unix-time-seconds").after("EXAT"),
-        unix_time("unix-time-milliseconds").after("PXAT"),
-    ],
-)
-.optional();
 
 impl Command for Mset {
     const SPEC: Spec = Spec {
@@ -44,10 +32,21 @@ impl Command for Mset {
             key("key").multiple(),
             ARRAY.multiple(),
             word("nx", "NX").optional(),
-            EXPIRATION,
+            one_of(
+                "expiration",
+                &[
+                    integer("seconds").after("EX"),
+                    integer("milliseconds").after("PX"),
+                    unix_time("unix-time-milliseconds").after("PXAT"),
+                ],
+            )
+            .optional(),
         ],
         reply: "`OK`; nil where `NX` was given and one of the keys exists.",
-        notes: &["The keys come first, then as many arrays. Where a key is named twice, its last array stays, as with `MSET`."],
+        notes: &[
+            "The keys come first, then as many arrays. Where a key is named twice, its last array stays, as with `MSET`.",
+            "`EX` and `PX` are replicated as `PXAT`.",
+        ],
     };
 
     type Call<'a> = Call<'a>;
@@ -56,39 +55,34 @@ impl Command for Mset {
         let n = args.count("the number of keys")?;
         let keys = args.keys(n)?;
         let arrays = (0..n).map(|_| input::array(args)).collect::<Result<_>>()?;
-        Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "EXAT", "PXAT"])? })
+        Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "PXAT"])? })
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
         let Call { keys, arrays, options } = call;
-        for key in &keys {
-            if !options.allows(&db.write(*key))? {
-                db.reply().null();
-                return Ok(());
+        if options.has_condition() {
+            for key in &keys {
+                if !options.allows(&db.write(*key))? {
+                    db.reply().null();
+                    return Ok(());
+                }
             }
         }
         let store = options.store();
         let expiry = options.expiry(db);
-        // Small values go over the old ones where they fit; what needs memory, and so can fail, is made before any is set.
-        let large: Vec<_> = arrays
-            .iter()
-            .map(|dense| match dense.elements.len() <= store.inline_bytes {
-                true => Ok(None),
-                false => input::build(dense, &store).map(Some),
-            })
-            .collect::<Result<_>>()?;
-        for ((key, dense), built) in keys.iter().zip(&arrays).zip(large) {
+        // Small values go over the old ones where they fit; what needs much memory, and so can fail, is made before any key
+        // is set.
+        let is_small = |dense: &Dense<'_>| dense.elements.len() <= store.inline_bytes;
+        let mut large = Vec::new();
+        for dense in arrays.iter().filter(|d| !is_small(d)) {
+            large.push(input::build(dense, &store)?);
+        }
+        let mut large = large.into_iter();
+        for (key, dense) in keys.iter().zip(&arrays) {
             let mut slot = db.write(*key);
-            if let Some(array) = built {
-                slot.set(array, expiry);
-                continue;
-            }
-            let reused = slot.in_place(|array| {
-                input::with_source(&dense.elements, |source| array.overwrite(dense.dtype, &dense.shape, source, &store))
-            });
-            match reused {
-                Some(true) => slot.expire(expiry),
-                _ => slot.set(input::build(dense, &store)?, expiry),
+            match if is_small(dense) { None } else { large.next() } {
+                Some(array) => slot.set(array, expiry),
+                None => super::set::put(&mut slot, dense, &store, expiry)?,
             }
         }
         options.commit(db, expiry, c"ND.MSET", c"nd.set", &keys);

@@ -53,10 +53,9 @@ impl Command for RestorePart {
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
         let mut slot = db.write(call.key);
         if call.is_header {
-            let (array, _) = rdb::read_header(call.bytes)?;
-            slot.set(array, Expiry::Never);
+            slot.set(rdb::read_header(call.bytes)?.array, Expiry::Never);
         } else {
-            slot.array()?.ok_or_else(|| Refusal::NoKey { key: quoted(call.key.bytes()) })?;
+            slot.unfinished()?.ok_or_else(|| Refusal::NoKey { key: quoted(call.key.bytes()) })?;
             slot.change(|array| rdb::read_part(array, call.bytes)).transpose()?;
         }
         drop(slot);

@@ -1,12 +1,13 @@
 //! `ND.SET key <array argument> [NX|XX] [EX s|PX ms|EXAT ts|PXAT ts|KEEPTTL] [CODEC c] [CHUNK shape] [IFDEQ d|IFDNE d]`
 
 use crate::module::args::{Args, Key};
-use crate::module::db::Db;
+use crate::module::db::{Db, Expiry, Slot};
 use crate::module::error::Result;
 use crate::module::input;
 use crate::module::options::SetOptions;
 use crate::module::register::Command;
 use crate::module::spec::{key, Access, Keys, Spec, ARRAY, CHUNK, CODEC, DIGEST_CONDITION, EXISTENCE, EXPIRY};
+use crate::nd::array::StoreOptions;
 use crate::nd::format::Dense;
 
 /// See the module comment.
@@ -59,16 +60,25 @@ impl Command for Set {
         }
         let store = options.store();
         let expiry = options.expiry(db);
-        let reused = slot.in_place(|array| {
-            input::with_source(&dense.elements, |source| array.overwrite(dense.dtype, &dense.shape, source, &store))
-        });
-        match reused {
-            Some(true) => slot.expire(expiry),
-            _ => slot.set(input::build(&dense, &store)?, expiry),
-        }
+        put(&mut slot, &dense, &store, expiry)?;
         drop(slot);
         options.commit(db, expiry, c"ND.SET", c"nd.set", &[key]);
         db.reply().ok();
         Ok(())
     }
+}
+
+/// Puts an array into a key: over the old one where it fits and nobody shares it, else as a new value.
+///
+/// # Errors
+/// `SHAPE` or `LIMIT` for a chunk shape that does not fit, `OOM`; then the key is as it was.
+pub fn put(slot: &mut Slot<'_>, dense: &Dense<'_>, store: &StoreOptions, expiry: Expiry) -> Result<()> {
+    let reused = slot.in_place(|array| {
+        input::with_source(&dense.elements, |source| array.overwrite(dense.dtype, &dense.shape, source, store))
+    });
+    match reused {
+        Some(true) => slot.expire(expiry),
+        _ => slot.set(input::build(dense, store)?, expiry),
+    }
+    Ok(())
 }

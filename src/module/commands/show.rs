@@ -4,11 +4,11 @@ use crate::module::args::{Args, Key};
 use crate::module::config;
 use crate::module::db::Db;
 use crate::module::error::Result;
-use crate::module::input::check_bytes;
 use crate::module::output::{Body, Content};
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec};
 use crate::nd::array::{Array, Block};
+use crate::nd::dtype::Dtype;
 use crate::nd::index::Index;
 use crate::nd::kernels::summary::{Histogram, Summary};
 use crate::nd::memory;
@@ -55,11 +55,12 @@ impl Command for Show {
             Some(index) => super::slice::select(&array, index)?,
             None => Content::whole(&array),
         };
-        check_bytes("reading the array", part.nbytes(), config::MAX_ARRAY_BYTES.get())?;
         let mut text = header(&array, &part, index.is_some());
         text.push('\n');
         text.push_str(&part.text(MOST_TEXT)?);
-        if let Some(figures) = figures(&part, &array)? {
+        // What no command reads through is still shown, without figures.
+        let readable = part.nbytes() <= config::MAX_ARRAY_BYTES.get();
+        if let Some(figures) = if readable { figures(&part, &array)? } else { None } {
             text.push('\n');
             text.push_str(&figures);
         }
@@ -74,7 +75,11 @@ fn header(array: &Array, part: &Content<'_>, is_part: bool) -> String {
     if is_part {
         line.push_str(&format!(" of {}", array.shape()));
     }
-    line.push_str(&format!(", {} bytes", grouped(array.nbytes())));
+    if is_part {
+        line.push_str(&format!(", {} bytes of {}", grouped(part.nbytes()), grouped(array.nbytes())));
+    } else {
+        line.push_str(&format!(", {} bytes", grouped(array.nbytes())));
+    }
     if let Some(grid) = array.grid() {
         let codecs: Vec<&str> = array.encodings().iter().map(|e| e.name()).collect();
         let count = if grid.is_empty() { 0 } else { grid.len() };
@@ -137,7 +142,8 @@ fn figures(part: &Content<'_>, array: &Array) -> Result<Option<String>> {
     let (Some(min), Some(max), Some(mean)) = (summary.min(), summary.max(), summary.mean()) else {
         return Ok(Some("every value is nan".into()));
     };
-    line.push_str(&format!("min {}  mean {}  max {}", min.short(), rounded(mean), max.short()));
+    let shown = |s: Scalar| if part.dtype == Dtype::Bool { s.python().to_string() } else { s.short().to_string() };
+    line.push_str(&format!("min {}  mean {}  max {}", shown(min), rounded(mean), shown(max)));
     if summary.nan() > 0 {
         line.push_str(&format!("  nan {}", grouped(usize::try_from(summary.nan()).unwrap_or(usize::MAX))));
     }
@@ -162,6 +168,5 @@ fn figures(part: &Content<'_>, array: &Array) -> Result<Option<String>> {
 
 /// Six significant digits are enough for a glance.
 fn rounded(x: f64) -> String {
-    let text = format!("{x:.5e}").parse::<f64>().map_or_else(|_| x.to_string(), |y| Scalar::of(y).short().to_string());
-    text
+    format!("{x:.5e}").parse::<f64>().map_or_else(|_| x.to_string(), |y| Scalar::of(y).short().to_string())
 }

@@ -17,8 +17,8 @@
 //! The decoder trusts nothing. Every length is checked against the bytes that are there before memory is asked for, every
 //! byte is covered by a checksum, and chunk numbers must ascend.
 
+use crate::nd::checksum::xxh3_64;
 use byteorder::{ByteOrder, LittleEndian as LE};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::nd::array::{Array, Chunks};
 use crate::nd::attributes::{Attributes, MAX_ATTRIBUTE_BYTES};
@@ -184,12 +184,23 @@ fn checked(string: &[u8]) -> Result<&[u8]> {
     Ok(body)
 }
 
-/// Reads a header string: the array, and how many part strings follow it. It is whole when [`read_part`] has taken them
+/// What a header string says.
+#[derive(Debug)]
+pub struct Header {
+    /// The array, its chunks still to come.
+    pub array: Array,
+    /// How many part strings follow.
+    pub parts: u32,
+    /// How many chunks there are in all of them.
+    pub stored: u64,
+}
+
+/// Reads a header string. The array is whole when [`read_part`] has taken them
 /// and [`Array::parts_missing`] is 0.
 ///
 /// # Errors
 /// `CORRUPT` where anything does not hold, `SHAPE`/`LIMIT` for shapes no array has, `OOM`.
-pub fn read_header(string: &[u8]) -> Result<(Array, u32)> {
+pub fn read_header(string: &[u8]) -> Result<Header> {
     let mut r = Reader { bytes: checked(string)?, at: 0 };
     let kind = r.u8()?;
     let code = r.u8()?;
@@ -208,7 +219,7 @@ pub fn read_header(string: &[u8]) -> Result<(Array, u32)> {
             check_bools(dtype, elements, &r)?;
             let mut array = Array::plain(dtype, &shape, memory::buffer_from(elements)?);
             finish(r, &mut array, attributes)?;
-            Ok((array, 0))
+            Ok(Header { array, parts: 0, stored: 0 })
         }
         CHUNKED => {
             let chunk_shape = r.shape(ndim)?;
@@ -230,7 +241,7 @@ pub fn read_header(string: &[u8]) -> Result<(Array, u32)> {
                 return Err(r.corrupt(format!("{stored} chunks in {parts} parts do not fit the shape")));
             }
             finish(r, &mut array, attributes)?;
-            Ok((array, parts))
+            Ok(Header { array, parts, stored })
         }
         kind => Err(r.corrupt(format!("kind {kind} is not known"))),
     }
@@ -313,7 +324,11 @@ pub fn read_part(array: &mut Array, string: &[u8]) -> Result<()> {
             check_bools(Dtype::Bool, bytes, &r)?;
         }
         let nbytes = grid.chunk(number).size() * itemsize;
-        list.push((number, Chunk::from_stored(number, encoding, bytes, checksum, nbytes, itemsize)?));
+        let chunk = Chunk::from_stored(number, encoding, bytes, checksum, nbytes, itemsize)?;
+        if is_bool && encoding == Encoding::Lz4 {
+            chunk.with_elements(number, nbytes, itemsize, |elements| check_bools(Dtype::Bool, elements, &r))?;
+        }
+        list.push((number, chunk));
     }
     if r.at != string.len() || list.is_empty() {
         return Err(r.corrupt(format!("{} bytes are left over after {count} chunks", string.len() - r.at)));
@@ -340,7 +355,7 @@ mod tests {
     }
 
     fn loaded(strings: &[Vec<u8>]) -> Result<Array> {
-        let (mut array, parts) = read_header(&strings[0])?;
+        let Header { mut array, parts, .. } = read_header(&strings[0])?;
         assert!(strings.len() - 1 <= parts as usize || parts == 0);
         for part in &strings[1..] {
             read_part(&mut array, part)?;
