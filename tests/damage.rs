@@ -8,7 +8,7 @@ mod common;
 
 use common::arrays::{noise, steps, Random};
 use common::{dump, resp, Client, Server, Value};
-use xxhash_rust::xxh3::xxh3_64;
+use redis_ndarray::nd::checksum::xxh3_64;
 
 /// What became of damaged payloads.
 struct Tally {

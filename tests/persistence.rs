@@ -311,6 +311,22 @@ fn parts_in_the_wrong_order_or_twice_are_refused_and_change_nothing() {
     assert_eq!(look(&mut client, b"k")[..4], whole[..4]);
 }
 
+#[test]
+fn a_digest_asked_for_between_parts_is_not_the_digest_of_the_whole() {
+    let (file, whole) = array_in_parts();
+    let mut parts = commands_of(&file);
+    parts.retain(|c| c[0] == b"ND.RESTOREPART");
+    let server = Server::start();
+    let mut client = server.client();
+    for part in &parts {
+        client.ok(part);
+        cmd!(client, "DEBUG", "DIGEST-VALUE", "k");
+        let none = "0123456789abcdef";
+        cmd!(client, "ND.SET", "k", "int8", "1", "VALUES", "1", "IFDEQ", none);
+    }
+    assert_eq!(look(&mut client, b"k")[..4], whole[..4]);
+}
+
 /// Rewrites a file with an array of `nbytes` and answers the longest argument in it.
 fn longest_argument(nbytes: usize) -> usize {
     let server = Server::with().append_only("no").config("proto-max-bulk-len", "2gb").start();

@@ -5,7 +5,7 @@ mod common;
 
 use std::net::TcpListener;
 
-use common::arrays::{keys, noise, steps, Random};
+use common::arrays::{keys, noise, steps};
 use common::{module_path, wait_until, Client, Server, Value, DEADLINE};
 use redis_ndarray::module::commands::SPECS;
 use redis_ndarray::module::spec::{Keys, Spec};
@@ -623,51 +623,6 @@ fn info_counts_what_the_module_does() {
     assert_eq!(field(&mut client, "chunks_decoded"), "2");
     assert_eq!(field(&mut client, "internal_errors"), "0");
     assert!(client.ok(&["INFO", "modules"]).text().contains("module:name=ndarray,"));
-}
-
-#[test]
-fn active_defragmentation_moves_arrays_and_changes_none() {
-    let server = Server::start();
-    let mut client = server.client();
-    if client.call(&["CONFIG", "SET", "activedefrag", "yes"]).error().is_some() {
-        return; // a server built without it
-    }
-    for (name, value) in [
-        ("active-defrag-ignore-bytes", "1"),
-        ("active-defrag-threshold-lower", "1"),
-        ("active-defrag-cycle-min", "60"),
-        ("active-defrag-cycle-max", "75"),
-    ] {
-        client.ok(&["CONFIG", "SET", name, value]);
-    }
-    let mut random = Random(5);
-    let mut commands = Vec::new();
-    for i in 0..6000 {
-        let count = 1 + random.below(400);
-        let elements = noise("uint8", count, i);
-        commands.push(words!["ND.SET", format!("k{i}"), "uint8", count.to_string(), "BLOB", elements]);
-    }
-    for i in 0..20 {
-        let elements = noise("uint8", 1 << 20, i);
-        let size = elements.len().to_string();
-        commands.push(words!["ND.SET", format!("large{i}"), "uint8", size, "BLOB", elements, "CODEC", "raw"]);
-    }
-    // Holes between what stays.
-    commands.extend((0..6000).filter(|i| i % 10 != 0).map(|i| words!["DEL", format!("k{i}")]));
-    commands.extend((0..20).filter(|i| i % 2 != 0).map(|i| words!["DEL", format!("large{i}")]));
-    client.ok(&["CONFIG", "SET", "activedefrag", "no"]);
-    client.pipeline(&commands);
-    let digest = server.debug_digest();
-    client.ok(&["CONFIG", "SET", "activedefrag", "yes"]);
-    let hits = |client: &mut Client| -> i64 {
-        client.info("stats", "active_defrag_hits").expect("a counter").parse().expect("a number")
-    };
-    wait_until(DEADLINE, "something is moved", || hits(&mut client) > 500);
-    client.ok(&["CONFIG", "SET", "activedefrag", "no"]);
-    assert_eq!(server.debug_digest(), digest);
-    for key in keys(&mut client) {
-        assert!(cmd!(client, "ND.VERIFY", &key).is_ok());
-    }
 }
 
 #[test]

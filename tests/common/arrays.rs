@@ -81,7 +81,7 @@ pub fn steps(dtype: &str, itemsize: usize, count: usize) -> Vec<u8> {
 #[macro_export]
 macro_rules! words {
     ($($arg:expr),+ $(,)?) => {
-        vec![$(::std::convert::AsRef::<[u8]>::as_ref(&$arg).to_vec()),+]
+        ::std::vec::Vec::from([$(::std::convert::AsRef::<[u8]>::as_ref(&$arg).to_vec()),+])
     };
 }
 
