@@ -12,7 +12,7 @@
 //! or on being a constant ([`State::add_fill`] gives the bits of the same elements written out). Another chunk grid may
 //! change the last bit of a floating-point result; the bound is given with the operation.
 //!
-//! An operation is a [`Kernel`]: one file beside this one, and one line in [`kernel_of`]. A kernel sees two shapes of
+//! An operation is a `Kernel`: one file beside this one, and one line in `kernel_of`. A kernel sees two shapes of
 //! loop only, to which every rank and every set of axes comes down: a contiguous run into one cell (the innermost axis
 //! goes), and rows of as many elements as there are cells (the innermost axis stays).
 
