@@ -427,17 +427,19 @@ impl Array {
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
                 if rich.parts_missing > 0
-                    || !source.is_infallible()
                     || chunks.policy != options.policy
                     || chunks.chunk_shape != auto_chunk_shape(shape, dtype, options.chunk_bytes)
                 {
                     return false;
                 }
                 let grid = Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made");
-                let reusable = chunks.map.len() as u64 == grid.len()
-                    && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some())
-                    && Chooser::new(options.policy, dtype.itemsize(), nbytes, |s, n| source.peek(s, n)).keeps_raw();
-                if !reusable {
+                let raw_and_ours = chunks.map.len() as u64 == grid.len()
+                    && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some());
+                let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(dtype.itemsize());
+                if !raw_and_ours
+                    || !stays_raw(&grid, dtype.itemsize(), nbytes, &*source, options.policy)
+                    || !source.make_infallible(chunk_bytes)
+                {
                     return false;
                 }
                 rich.attributes = Attributes::default();
@@ -523,6 +525,20 @@ impl Array {
             },
         }
     }
+}
+
+/// Whether every chunk of a contiguous grid would be kept raw, as far as can be told without taking elements.
+fn stays_raw(grid: &Grid, itemsize: usize, nbytes: usize, source: &dyn Source, policy: Policy) -> bool {
+    let chooser = Chooser::new(policy, itemsize, nbytes, |start, len| source.peek(start, len));
+    if chooser.is_settled(nbytes) {
+        return chooser.keeps_raw();
+    }
+    let mut start = 0;
+    grid.chunks().all(|place| {
+        let len = place.size() * itemsize;
+        start += len;
+        source.peek(start - len, len).is_some_and(|chunk| chooser.stays_raw(chunk))
+    })
 }
 
 impl StoreOptions {

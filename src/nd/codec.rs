@@ -149,6 +149,22 @@ impl Chooser {
         Chooser { policy: if pays { Policy::Auto } else { Policy::Raw }, itemsize }
     }
 
+    /// Whether an array of `nbytes` was judged as a whole; else each of its few chunks is.
+    pub fn is_settled(&self, nbytes: usize) -> bool {
+        self.policy == Policy::Raw || nbytes >= FEW_CHUNKS
+    }
+
+    /// Whether `auto` would keep this chunk raw without trying to encode it.
+    pub fn stays_raw(&self, chunk: &[u8]) -> bool {
+        self.policy == Policy::Auto && !is_constant(chunk, self.itemsize) && !self.sample_pays(chunk)
+    }
+
+    /// Whether the block in the middle of a chunk pays.
+    fn sample_pays(&self, chunk: &[u8]) -> bool {
+        let middle = chunk.len().saturating_sub(SAMPLE) / 2 / self.itemsize * self.itemsize;
+        block_pays(&chunk[middle..chunk.len().min(middle + SAMPLE)], self.itemsize)
+    }
+
     /// Whether it is settled that every chunk stays raw.
     pub fn keeps_raw(&self) -> bool {
         self.policy == Policy::Raw
@@ -166,8 +182,7 @@ impl Chooser {
         }
         let required = match self.policy {
             Policy::Auto => {
-                let middle = chunk.len().saturating_sub(SAMPLE) / 2 / self.itemsize * self.itemsize;
-                if !block_pays(&chunk[middle..chunk.len().min(middle + SAMPLE)], self.itemsize) {
+                if !self.sample_pays(chunk) {
                     return Encoding::Raw;
                 }
                 PAYS

@@ -13,8 +13,9 @@ pub trait Source {
     /// Bytes from anywhere, where they are at hand without work: `len` of them from `start`.
     fn peek(&self, start: usize, len: usize) -> Option<&[u8]>;
 
-    /// Whether [`Source::next`] cannot answer an error.
-    fn is_infallible(&self) -> bool;
+    /// Makes ready for calls of [`Source::next`] of at most `len` bytes that cannot answer an error; false where that
+    /// cannot be promised.
+    fn make_infallible(&mut self, len: usize) -> bool;
 }
 
 /// Elements in one slice.
@@ -42,7 +43,7 @@ impl Source for SliceSource<'_> {
         self.bytes.get(start..start + len)
     }
 
-    fn is_infallible(&self) -> bool {
+    fn make_infallible(&mut self, _len: usize) -> bool {
         true
     }
 }
@@ -104,8 +105,9 @@ impl Source for PiecesSource<'_> {
         None
     }
 
-    fn is_infallible(&self) -> bool {
-        false // joining takes memory
+    fn make_infallible(&mut self, len: usize) -> bool {
+        self.joined.clear();
+        self.joined.try_reserve_exact(len).is_ok() // joining is all that takes memory
     }
 }
 

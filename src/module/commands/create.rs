@@ -207,7 +207,7 @@ impl Source for Generated {
         None
     }
 
-    fn is_infallible(&self) -> bool {
+    fn make_infallible(&mut self, _len: usize) -> bool {
         false
     }
 }

@@ -18,6 +18,8 @@
 //! byte is covered by a checksum, and chunk numbers must ascend.
 
 use crate::nd::checksum::xxh3_64;
+use std::cell::RefCell;
+
 use byteorder::{ByteOrder, LittleEndian as LE};
 
 use crate::nd::array::{Array, Chunks};
@@ -66,15 +68,26 @@ fn parts(chunks: &Chunks) -> Vec<Vec<(u64, &Chunk)>> {
 /// Whatever `put` answers, at once.
 pub fn save<E>(array: &Array, put: &mut dyn FnMut(&[u8]) -> std::result::Result<(), E>) -> std::result::Result<(), E> {
     let parts = array.chunks().map(parts).unwrap_or_default();
-    let mut out = Vec::new();
+    // Taken out rather than borrowed, so that `put` may do what it likes.
+    let mut out = STRING.take();
+    out.clear();
     write_header(array, parts.len(), &mut out);
-    put(&out)?;
+    let mut outcome = put(&out);
     for part in parts {
+        if outcome.is_err() {
+            break;
+        }
         out.clear();
         write_part(&part, &mut out);
-        put(&out)?;
+        outcome = put(&out);
     }
-    Ok(())
+    STRING.set(out);
+    outcome
+}
+
+thread_local! {
+    /// The string being written, reused from array to array: a part is at most a few MiB.
+    static STRING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 fn write_header(array: &Array, parts: usize, out: &mut Vec<u8>) {
@@ -257,6 +270,9 @@ fn check_bools(dtype: Dtype, elements: &[u8], r: &Reader<'_>) -> Result<()> {
 
 fn read_attributes(r: &mut Reader<'_>) -> Result<Attributes> {
     let count = r.u32()? as usize;
+    if count == 0 {
+        return Ok(Attributes::default()); // nearly always
+    }
     let mut list = Vec::new();
     let mut bytes = 0usize;
     for _ in 0..count {
