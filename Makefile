@@ -6,7 +6,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv build run stop test lint bench fuzz asan docs clean
+.PHONY: help setup venv build run stop test lint bench benchquick fuzz asan docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 15
@@ -37,8 +37,11 @@ lint: setup ## rustfmt, clippy and rustdoc, warnings denied
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-bench: build ## compares with plain Redis commands; the table is docs/BENCHMARKS.md
-	cargo bench --locked $(ARGS)
+bench: setup ## compares with plain Redis commands; the table is docs/BENCHMARKS.md
+	cargo bench --locked --bench redis -- --write $(ARGS)
+
+benchquick: setup ## runs every row of the benchmarks once, to see that it works
+	cargo bench --locked --bench redis -- --quick
 
 fuzz: ## runs every fuzz target for FUZZ_SECONDS (60); needs nightly and cargo-fuzz
 	@for target in $$(cargo +nightly fuzz list); do \
