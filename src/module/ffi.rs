@@ -73,3 +73,21 @@ pub fn leak(text: &str) -> *const c_char {
 pub const OK: c_int = raw::REDISMODULE_OK as c_int;
 /// See [`OK`].
 pub const ERR: c_int = raw::REDISMODULE_ERR as c_int;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_counted_and_answered_and_does_not_unwind_further() {
+        let before = PANICS.load(Ordering::Relaxed);
+        assert_eq!(guard("a test", || 7, || panic!("on purpose: {}", 1)), 7);
+        assert_eq!(guard("a test", || 7, || 8), 8);
+        assert!(PANICS.load(Ordering::Relaxed) > before);
+    }
+
+    #[test]
+    fn text_for_c_has_no_line_ends_and_no_nul() {
+        assert_eq!(c_text("a\r\nb\0c").to_bytes(), b"a??b?c");
+    }
+}

@@ -3,6 +3,8 @@
 //! The crate's size-prepended form is not used: its prefix would let four bytes ask for 4 GiB. The length comes from
 //! the array's shape, and the decoder writes into a slice of exactly that length.
 
+mod decode;
+
 use std::cell::RefCell;
 
 use super::{shuffle, unshuffle, Codec};
@@ -36,18 +38,13 @@ impl Codec for ShuffledLz4 {
     }
 
     fn decode(&self, source: &[u8], itemsize: usize, out: &mut [u8]) -> Result<(), &'static str> {
-        let decode_into = |out: &mut [u8]| match lz4_flex::block::decompress_into(source, out) {
-            Ok(n) if n == out.len() => Ok(()),
-            Ok(_) => Err("the LZ4 block holds fewer bytes than the shape asks for"),
-            Err(_) => Err("the LZ4 block does not decode to the bytes the shape asks for"),
-        };
         if itemsize == 1 {
-            return decode_into(out);
+            return decode::decode(source, out);
         }
         SHUFFLED.with_borrow_mut(|shuffled| {
             shuffled.resize(out.len().max(shuffled.len()), 0);
             let shuffled = &mut shuffled[..out.len()];
-            decode_into(shuffled)?;
+            decode::decode(source, shuffled)?;
             unshuffle(shuffled, itemsize, out);
             Ok(())
         })
