@@ -28,6 +28,7 @@ stop: ## stops the server of `make run`
 	@tools/run.sh stop
 
 test: venv ## runs every test, after all set-up
+	cargo test --locked --no-default-features --test formats
 	cargo test --locked $(ARGS)
 
 lint: setup ## rustfmt, clippy and rustdoc, warnings denied

@@ -1,5 +1,9 @@
 //! The file formats against bytes recorded from NumPy and pyarrow (`tests/golden/record_formats.py`), and against
 //! every truncation and bit flip of them.
+//!
+//! The test watches the allocator, so it runs on the library alone: `cargo test --no-default-features --test formats`.
+
+#![cfg(not(feature = "module"))]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -205,8 +205,19 @@ impl Slot<'_> {
     /// The array, to look at; nothing where there is no key.
     ///
     /// # Errors
-    /// `WRONGTYPE`. An array whose parts have not all arrived is shown: its writer is the one who brings them.
+    /// `WRONGTYPE`; `CORRUPT` for an array whose parts have not all arrived.
     pub fn array(&self) -> Result<Option<&Array>> {
+        match self.unfinished()? {
+            Some(array) if array.parts_missing() > 0 => Err(Refusal::Incomplete { missing: array.parts_missing() }),
+            other => Ok(other),
+        }
+    }
+
+    /// The array, even one whose parts have not all arrived: for the command that brings them.
+    ///
+    /// # Errors
+    /// `WRONGTYPE`.
+    pub fn unfinished(&self) -> Result<Option<&Array>> {
         match self.opened.holds() {
             Holds::Nothing => Ok(None),
             Holds::Other => Err(Refusal::WrongType),

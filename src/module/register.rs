@@ -50,7 +50,7 @@ pub unsafe extern "C" fn entry<C: Command>(
         },
         || {
             // SAFETY: `argc` live strings, none null (ffi invariant 3).
-            let argv = unsafe {
+            let argv: &[NonNull<raw::RedisModuleString>] = unsafe {
                 std::slice::from_raw_parts(
                     argv.cast::<NonNull<raw::RedisModuleString>>(),
                     usize::try_from(argc).unwrap_or(0),
@@ -58,6 +58,12 @@ pub unsafe extern "C" fn entry<C: Command>(
             };
             // SAFETY: the strings live until this call returns.
             let mut args = unsafe { Args::new(argv) };
+            if let Keys::Counted(access) = C::SPEC.keys {
+                // SAFETY: the context lives (ffi invariant 1); servers without the question do not ask it.
+                if unsafe { raw::RedisModule_IsKeysPositionRequest.is_some_and(|is_request| is_request(ctx) != 0) } {
+                    return show_keys(ctx, &mut args, access);
+                }
+            }
             let db = Db::new(ctx, argv);
             let outcome = C::parse(&mut args).and_then(|call| {
                 args.finish(|| C::SPEC.usage())?;
@@ -69,6 +75,23 @@ pub unsafe extern "C" fn entry<C: Command>(
         },
     );
     OK
+}
+
+/// Tells the server where the keys of a call with a count stand. Key specs say so too, but Redis up to 7.2 routes in a
+/// cluster, and refuses keys of several slots, by this alone. A count that lies has no keys: the call itself will refuse it.
+fn show_keys(ctx: *mut raw::RedisModuleCtx, args: &mut Args<'_>, access: Access) {
+    let Ok(n) = args.count("the number of keys") else { return };
+    let first = args.position();
+    for position in first..first + n {
+        let Ok(position) = c_int::try_from(position) else { return };
+        // SAFETY: the context asks for positions; reading pointers that are written once.
+        unsafe {
+            match (raw::RedisModule_KeyAtPosWithFlags, c_int::try_from(key_flags(access))) {
+                (Some(key_at), Ok(flags)) => key_at(ctx, position, flags),
+                _ => api!(RedisModule_KeyAtPos(ctx, position)),
+            }
+        }
+    }
 }
 
 /// The ACL category of every command, where the server lets modules add one (Redis 7.4 and later).
@@ -94,11 +117,11 @@ pub fn register_category(ctx: *mut raw::RedisModuleCtx) -> bool {
 pub fn register<C: Command>(ctx: *mut raw::RedisModuleCtx, with_category: bool) -> Result<(), String> {
     let spec = &C::SPEC;
     let name = c_text(spec.name);
-    let flags = c_text(spec.flags);
-    let (first, last, step) = match spec.keys {
-        Keys::One(_) => (1, 1, 1),
-        Keys::Counted(_) => (0, 0, 0),
+    let (first, last, step, getkeys) = match spec.keys {
+        Keys::One(_) => (1, 1, 1, ""),
+        Keys::Counted(_) => (0, 0, 0, " getkeys-api"),
     };
+    let flags = c_text(&format!("{}{getkeys}", spec.flags));
     // SAFETY: during load; the server copies names and flags.
     unsafe {
         if api!(RedisModule_CreateCommand(ctx, name.as_ptr(), Some(entry::<C>), flags.as_ptr(), first, last, step))

@@ -112,6 +112,8 @@ impl Reply {
     fn double(&self, x: f64, scalar: &Scalar) {
         match (self.is_resp3(), raw_double()) {
             (true, Some(double)) => {
+                // Servers write the sign of a NaN, `,-nan`, which is not RESP3, and which processors differ in.
+                let x = if x.is_nan() { f64::NAN } else { x };
                 // SAFETY: the context lives.
                 unsafe { double(self.ctx, x) };
             }

@@ -8,6 +8,10 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod gather;
+mod packed;
+mod read;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -18,13 +22,16 @@ use super::attributes::Attributes;
 use super::chunk::{self, Chunk};
 use super::codec::{Chooser, Encoding, Policy};
 use super::dtype::Dtype;
-use super::error::{Error, Result};
-use super::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid};
-use super::index::{Advanced, AxisRange, Basic, Selection};
+use super::error::Result;
+use super::grid::{auto_chunk_shape, c_steps, copy_region, Grid};
 use super::memory::{self, Buffer};
 use super::scalar::Scalar;
 use super::shape::Shape;
 use super::source::Source;
+
+use packed::PackedShape;
+
+pub use read::Block;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
 #[derive(Clone, Debug)]
@@ -32,13 +39,6 @@ pub struct Array {
     shape: PackedShape,
     dtype: Dtype,
     body: Body,
-}
-
-/// A shape in sixteen bytes, for the many small arrays.
-#[derive(Clone, Debug)]
-enum PackedShape {
-    Short { ndim: u8, dims: [u32; 3] },
-    Long(Box<Shape>),
 }
 
 /// Sixteen bytes as well: most small arrays have no attributes.
@@ -71,7 +71,7 @@ pub struct Chunks {
     policy: Policy,
     fill: [u8; 16],
     map: BTreeMap<u64, Chunk>,
-    /// Bytes as stored, and what they take in memory: kept up to date by every change.
+    /// Bytes as stored, and what the chunks take in memory, without the map: kept up to date by every change.
     stored_bytes: usize,
     memory: usize,
 }
@@ -103,66 +103,18 @@ impl Default for StoreOptions {
     }
 }
 
-/// A block of an array as kernels see it.
-#[derive(Debug)]
-pub enum Block<'a> {
-    /// Its elements, C order, aligned to eight.
-    Elements(&'a [u8]),
-    /// One element that stands for all of them.
-    Fill(&'a [u8]),
-}
-
-/// What an allocation for each entry of the chunk map takes: a node of eleven entries, shared by them.
-const MAP_ENTRY: usize = (11 * (8 + std::mem::size_of::<Chunk>()) + 16) / 11;
-
-impl PackedShape {
-    fn new(shape: &Shape) -> PackedShape {
-        let mut dims = [0; 3];
-        if shape.ndim() <= dims.len() && shape.iter().all(|d| u32::try_from(*d).is_ok()) {
-            for (packed, d) in dims.iter_mut().zip(shape.iter()) {
-                *packed = *d as u32; // fits, by the test above
-            }
-            return PackedShape::Short { ndim: shape.ndim() as u8, dims };
-        }
-        PackedShape::Long(Box::new(shape.clone()))
+/// What the chunk map takes with `len` entries that came in order: leaves of eleven entries, and above every twelve nodes
+/// one more, which holds eleven entries of its own.
+fn map_memory(len: usize) -> usize {
+    const LEAF: usize = (11 * (8 + std::mem::size_of::<Chunk>()) + 12).next_multiple_of(8);
+    const INNER: usize = LEAF + 12 * 8;
+    let mut nodes = len.div_ceil(12);
+    let mut bytes = nodes * memory::size_class(LEAF);
+    while nodes > 1 {
+        nodes = nodes.div_ceil(12);
+        bytes += nodes * memory::size_class(INNER);
     }
-
-    fn to_shape(&self) -> Shape {
-        match self {
-            PackedShape::Short { ndim, dims } => {
-                let dims: SmallVec<[usize; 3]> = dims[..*ndim as usize].iter().map(|d| *d as usize).collect();
-                Shape::new(&dims).expect("at most three dimensions")
-            }
-            PackedShape::Long(shape) => (**shape).clone(),
-        }
-    }
-
-    /// How many elements.
-    fn size(&self) -> usize {
-        match self {
-            PackedShape::Short { ndim, dims } => dims[..*ndim as usize].iter().map(|d| *d as usize).product(),
-            PackedShape::Long(shape) => shape.checked_size().expect("checked when the array was made"),
-        }
-    }
-
-    fn is(&self, shape: &[usize]) -> bool {
-        match self {
-            PackedShape::Short { ndim, dims } => {
-                shape.len() == *ndim as usize && shape.iter().zip(dims).all(|(a, b)| *a == *b as usize)
-            }
-            PackedShape::Long(own) => own[..] == *shape,
-        }
-    }
-
-    fn memory(&self) -> usize {
-        match self {
-            PackedShape::Short { .. } => 0,
-            PackedShape::Long(shape) => {
-                let spilled = if shape.ndim() > 4 { memory::size_class(shape.ndim() * 8) } else { 0 };
-                memory::size_class(std::mem::size_of::<Shape>()) + spilled
-            }
-        }
-    }
+    bytes
 }
 
 impl Chunks {
@@ -185,18 +137,18 @@ impl Chunks {
     fn set_all(&mut self, chunks: Vec<(u64, Chunk)>) {
         self.map = chunks.into_iter().filter(|(_, c)| !self.is_fill(c)).collect();
         self.stored_bytes = self.map.values().map(|c| c.stored_bytes().len()).sum();
-        self.memory = self.map.values().map(|c| c.memory() + MAP_ENTRY).sum();
+        self.memory = self.map.values().map(Chunk::memory).sum();
     }
 
     fn insert(&mut self, number: u64, chunk: Chunk) {
-        let (bytes, cost) = (chunk.stored_bytes().len(), chunk.memory() + MAP_ENTRY);
+        let (bytes, cost) = (chunk.stored_bytes().len(), chunk.memory());
         let old = if self.is_fill(&chunk) { self.map.remove(&number) } else { self.map.insert(number, chunk) };
         let kept = self.map.contains_key(&number);
         self.stored_bytes += if kept { bytes } else { 0 };
         self.memory += if kept { cost } else { 0 };
         if let Some(old) = old {
             self.stored_bytes -= old.stored_bytes().len();
-            self.memory -= old.memory() + MAP_ENTRY;
+            self.memory -= old.memory();
         }
     }
 
@@ -397,7 +349,7 @@ impl Array {
             Body::Rich(rich) => memory::size_class(std::mem::size_of::<Rich>()) + rich.attributes.memory(),
         };
         let elements = match self.chunks() {
-            Some(chunks) => chunks.memory,
+            Some(chunks) => chunks.memory + map_memory(chunks.map.len()),
             None => self.plain_buffer().map_or(0, |b| memory::size_class(b.len() * 8)),
         };
         memory::size_class(std::mem::size_of::<Array>() + 8) + self.shape.memory() + rich + elements
@@ -441,6 +393,7 @@ impl Array {
     pub(crate) fn add_part(&mut self, chunks: Vec<(u64, Chunk)>) {
         if let Body::Rich(rich) = &mut self.body {
             rich.parts_missing = rich.parts_missing.saturating_sub(1);
+            rich.digest = OnceLock::new(); // one may have been taken of what was there
         }
         if let Some(own) = self.chunks_mut() {
             if own.map.is_empty() {
@@ -473,7 +426,8 @@ impl Array {
             },
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if !source.is_infallible()
+                if rich.parts_missing > 0
+                    || !source.is_infallible()
                     || chunks.policy != options.policy
                     || chunks.chunk_shape != auto_chunk_shape(shape, dtype, options.chunk_bytes)
                 {
@@ -497,288 +451,6 @@ impl Array {
             }
             _ => false,
         }
-    }
-
-    /// Calls `f` with each chunk's place and elements, in order; a plain array is one block.
-    ///
-    /// # Errors
-    /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
-    pub fn blocks(&self, mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        let Some(chunks) = self.chunks() else {
-            let shape = self.shape();
-            let whole = ChunkBox {
-                number: 0,
-                offset: SmallVec::from_elem(0, shape.ndim()),
-                shape: SmallVec::from_slice(&shape),
-            };
-            let bytes = self.plain_bytes().unwrap_or_default();
-            return if bytes.is_empty() { Ok(()) } else { f(&whole, Block::Elements(bytes)) };
-        };
-        let grid = self.grid_of(chunks);
-        for place in grid.chunks() {
-            match chunks.map.get(&place.number) {
-                None => f(&place, Block::Fill(&chunks.fill[..itemsize]))?,
-                Some(c) if c.encoding() == Encoding::Fill => f(&place, Block::Fill(c.stored_bytes()))?,
-                Some(c) => {
-                    let nbytes = place.size() * itemsize;
-                    c.with_elements(place.number, nbytes, itemsize, |e| f(&place, Block::Elements(e)))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends the elements from `start`, `len` of them, in C order, to `out`, which must have the room.
-    ///
-    /// # Errors
-    /// `CORRUPT` where a chunk does not decode.
-    pub fn read_run(&self, start: usize, len: usize, out: &mut Vec<u8>) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        if let Some(bytes) = self.plain_bytes() {
-            out.extend_from_slice(&bytes[start * itemsize..(start + len) * itemsize]);
-            return Ok(());
-        }
-        self.visit_run(start, len, |bytes| {
-            out.extend_from_slice(bytes);
-            Ok(())
-        })
-    }
-
-    /// Calls `f` with the elements from `start`, `len` of them, in C order, piece by piece. Raw chunks are not copied.
-    ///
-    /// # Errors
-    /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
-    pub fn visit_run(&self, start: usize, len: usize, mut f: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        if len == 0 {
-            return Ok(());
-        }
-        let Some(chunks) = self.chunks() else {
-            let bytes = self.plain_bytes().unwrap_or_default();
-            return f(&bytes[start * itemsize..(start + len) * itemsize]);
-        };
-        let grid = self.grid_of(chunks);
-        if !grid.is_contiguous() {
-            return self.visit_bands(&grid, chunks, start, len, f);
-        }
-        let end = start + len;
-        let (mut place, mut first) = grid.chunk_of_run(start);
-        loop {
-            let size = place.size();
-            let part = start.max(first) - first..end.min(first + size) - first;
-            let bytes = part.start * itemsize..part.end * itemsize;
-            match chunks.map.get(&place.number) {
-                Some(c) => c.with_elements(place.number, size * itemsize, itemsize, |e| f(&e[bytes]))?,
-                None => with_fill(&chunks.fill[..itemsize], bytes.len(), &mut f)?,
-            }
-            first += size;
-            if first >= end {
-                return Ok(());
-            }
-            place = grid.chunk(place.number + 1);
-        }
-    }
-
-    /// The lengths in bytes that [`Array::visit_run`] will hand out, without reading anything.
-    pub fn visit_run_sizes(&self, start: usize, len: usize, mut f: impl FnMut(usize)) {
-        let itemsize = self.dtype.itemsize();
-        if len == 0 {
-            return;
-        }
-        let Some(chunks) = self.chunks() else { return f(len * itemsize) };
-        let grid = self.grid_of(chunks);
-        let end = start + len;
-        let mut at = start;
-        while at < end {
-            let (stop, is_fill) = if grid.is_contiguous() {
-                let (place, first) = grid.chunk_of_run(at);
-                (end.min(first + place.size()), !chunks.map.contains_key(&place.number))
-            } else {
-                let shape = self.shape();
-                let row: usize = shape[1..].iter().product();
-                let height = grid.chunk_shape()[0];
-                (end.min((at / row / height + 1) * height * row), false)
-            };
-            let bytes = (stop - at) * itemsize;
-            match is_fill {
-                true => (0..bytes).step_by(FILL_PIECE).for_each(|i| f(FILL_PIECE.min(bytes - i))),
-                false => f(bytes),
-            }
-            at = stop;
-        }
-    }
-
-    /// [`Array::visit_run`] for chunks that are no runs: one band of the outermost axis at a time.
-    fn visit_bands(
-        &self,
-        grid: &Grid,
-        chunks: &Chunks,
-        start: usize,
-        len: usize,
-        mut f: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        let shape = self.shape();
-        let row: usize = shape[1..].iter().product();
-        let end = start + len;
-        let mut band = Vec::new();
-        let mut at = start;
-        while at < end {
-            let first_row = at / row;
-            // To the end of this row of chunks, or of the run.
-            let height = grid.chunk_shape()[0];
-            let last_row = ((first_row / height + 1) * height).min(end.div_ceil(row));
-            let mut basic = Basic::whole(&shape);
-            basic.axes[0].start = first_row;
-            basic.axes[0].len = last_row - first_row;
-            band.clear();
-            band.try_reserve_exact((last_row - first_row) * row * itemsize)
-                .map_err(|_| Error::OutOfMemory { bytes: (last_row - first_row) * row * itemsize })?;
-            band.resize((last_row - first_row) * row * itemsize, 0);
-            self.read_parts(grid, chunks, &basic.axes, &mut band, 0)?;
-            let stop = end.min(last_row * row);
-            f(&band[(at - first_row * row) * itemsize..(stop - first_row * row) * itemsize])?;
-            at = stop;
-        }
-        Ok(())
-    }
-
-    /// The selected elements in C order of the selection; only chunks that it touches are read.
-    ///
-    /// The selection was resolved against this array's shape.
-    ///
-    /// # Errors
-    /// `CORRUPT` where a chunk does not decode; `OOM`.
-    pub fn read(&self, selection: &Selection) -> Result<Buffer> {
-        let (_, nbytes) = selection.out_shape().size_and_bytes(self.dtype)?;
-        let mut out = memory::buffer_zeroed(nbytes)?;
-        let target = memory::bytes_mut(&mut out, nbytes);
-        match selection {
-            Selection::Basic(basic) => self.read_basic(basic, target)?,
-            Selection::Advanced(advanced) => self.read_advanced(advanced, target)?,
-        }
-        Ok(out)
-    }
-
-    /// [`Array::read`] of one range per axis, into exactly as many bytes.
-    fn read_basic(&self, selection: &Basic, out: &mut [u8]) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        if let Some(chunks) = self.chunks() {
-            return self.read_parts(&self.grid_of(chunks), chunks, &selection.axes, out, 0);
-        }
-        let steps = c_steps(&self.shape());
-        let start = selection.axes.iter().zip(&steps).map(|(a, s)| a.start * *s as usize).sum();
-        let strides: SmallVec<[isize; 4]> = selection.axes.iter().zip(&steps).map(|(a, s)| a.step * s).collect();
-        let counts: SmallVec<[usize; 4]> = selection.axes.iter().map(|a| a.len).collect();
-        let bytes = self.plain_bytes().unwrap_or_default();
-        copy_region(bytes, start, &strides, out, 0, &c_steps(&counts), &counts, itemsize);
-        Ok(())
-    }
-
-    /// [`Array::read`] of lists: one block of the inner ranges for every point of every outer position.
-    fn read_advanced(&self, selection: &Advanced, out: &mut [u8]) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        let shape = self.shape();
-        let steps = c_steps(&shape);
-        let chunked = self.chunks().map(|c| (self.grid_of(c), c));
-        let mut axes: SmallVec<[AxisRange; 4]> =
-            shape.iter().map(|_| AxisRange { start: 0, step: 1, len: 1 }).collect();
-        let inner_size: usize = selection.inner().iter().map(|(_, r)| r.len).product();
-        for (axis, range) in selection.inner() {
-            axes[*axis] = *range;
-        }
-        if out.is_empty() {
-            return Ok(());
-        }
-        let outer = selection.outer();
-        let mut at: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
-        let mut coordinates: SmallVec<[usize; 4]> = SmallVec::from_elem(usize::MAX, shape.ndim());
-        let mut number = 0;
-        loop {
-            for ((axis, range), i) in outer.iter().zip(&at) {
-                axes[*axis] = AxisRange { start: range.at(*i), step: 1, len: 1 };
-            }
-            for p in 0..selection.point_count() {
-                selection.point(p, &mut coordinates);
-                for (axis, c) in axes.iter_mut().zip(&coordinates) {
-                    if *c != usize::MAX {
-                        *axis = AxisRange { start: *c, step: 1, len: 1 };
-                    }
-                }
-                match &chunked {
-                    Some((grid, chunks)) => self.read_parts(grid, chunks, &axes, out, number * inner_size)?,
-                    None => {
-                        let start = axes.iter().zip(&steps).map(|(a, s)| a.start * *s as usize).sum();
-                        let strides: SmallVec<[isize; 4]> = axes.iter().zip(&steps).map(|(a, s)| a.step * s).collect();
-                        let counts: SmallVec<[usize; 4]> = axes.iter().map(|a| a.len).collect();
-                        let bytes = self.plain_bytes().unwrap_or_default();
-                        let to = number * inner_size;
-                        copy_region(bytes, start, &strides, out, to, &c_steps(&counts), &counts, itemsize);
-                    }
-                }
-                number += 1;
-            }
-            let Some(axis) = (0..at.len()).rev().find(|i| at[*i] + 1 < outer[*i].1.len) else { return Ok(()) };
-            at[axis] += 1;
-            at[axis + 1..].fill(0);
-        }
-    }
-
-    /// Reads one range per axis into `out` from element `out_start` on, as a C-order block.
-    fn read_parts(
-        &self,
-        grid: &Grid,
-        chunks: &Chunks,
-        axes: &[AxisRange],
-        out: &mut [u8],
-        out_start: usize,
-    ) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        let counts: SmallVec<[usize; 4]> = axes.iter().map(|a| a.len).collect();
-        let out_steps = c_steps(&counts);
-        grid.parts(axes, |part| {
-            let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
-                copy_region(
-                    elements,
-                    start,
-                    strides,
-                    out,
-                    out_start + part.out_start,
-                    &out_steps,
-                    &part.counts,
-                    itemsize,
-                );
-            };
-            let number = part.chunk.number;
-            match chunks.map.get(&number) {
-                Some(c) if c.encoding() != Encoding::Fill => {
-                    c.with_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
-                        copy(e, &part.chunk_strides, part.chunk_start);
-                        Ok(())
-                    })
-                }
-                constant => {
-                    let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
-                    let still: SmallVec<[isize; 4]> = SmallVec::from_elem(0, part.counts.len());
-                    copy(element, &still, 0);
-                    Ok(())
-                }
-            }
-        })
-    }
-
-    /// The element at `flat`, in C order; `flat` is below the size.
-    ///
-    /// # Errors
-    /// `CORRUPT` where its chunk does not decode.
-    pub fn element(&self, flat: usize) -> Result<Scalar> {
-        let mut element = None;
-        self.visit_run(flat, 1, |bytes| {
-            element = Some(Scalar::from_le_bytes(self.dtype, bytes));
-            Ok(())
-        })?;
-        Ok(element.expect("a run of one element is visited once"))
     }
 
     /// XXH3-64 over dtype, shape and little-endian elements: the same whatever the codec or the chunks.
@@ -864,22 +536,6 @@ impl StoreOptions {
             None => Grid::new(shape, &auto_chunk_shape(shape, dtype, self.chunk_bytes), dtype),
         }
     }
-}
-
-/// Repeated elements are handed out in pieces of at most this many bytes.
-const FILL_PIECE: usize = 64 << 10;
-
-/// Calls `f` with `len` bytes of repeated `element`, in pieces of at most [`FILL_PIECE`].
-fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut piece = vec![0; len.min(FILL_PIECE)];
-    chunk::fill_with(element, &mut piece);
-    let mut left = len;
-    while left > 0 {
-        let n = left.min(FILL_PIECE);
-        f(&piece[..n])?;
-        left -= n;
-    }
-    Ok(())
 }
 
 /// A plain array of more than one field would cost every small key: 40 bytes, and 8 for the reference count.

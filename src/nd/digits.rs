@@ -3,9 +3,8 @@
 //! Of several shortest decimals the one nearest to the float is taken, and of two as near the even one, as Python and NumPy
 //! do: 2^-25 is 2.9802322387695312e-08. (Rust's own formatting writes ...313.)
 
-use half::{bf16, f16};
-
 use super::dtype::Dtype;
+use super::rounding::{f64_to_bf16, f64_to_f16};
 
 /// At most seventeen digits identify a float64; this leaves room.
 const MAX_DIGITS: usize = 20;
@@ -43,7 +42,7 @@ impl Digits {
         let reads_back = |places: i32, n: u32| {
             let scale = power_of_ten(places.abs());
             let value = if places < 0 { f64::from(n) * scale } else { f64::from(n) / scale };
-            f64::from(f16::from_f64(value)) == magnitude
+            f64::from(f64_to_f16(value)) == magnitude
         };
         for digits in 0..=5 {
             let places = digits - exponent;
@@ -147,7 +146,7 @@ impl Digits {
 /// Where the nearest decimal does not read back, the next one up may: above a power of two the floats lie twice as far
 /// apart as below it.
 fn shortest_by_trial(x: f64) -> String {
-    let reads_back = |s: &String| s.parse().is_ok_and(|y| f64::from(bf16::from_f64(y)) == x);
+    let reads_back = |s: &String| s.parse().is_ok_and(|y| f64::from(f64_to_bf16(y)) == x);
     let candidates = |digits: usize| {
         let nearest = format!("{x:.digits$e}");
         let up = next_up(&nearest);
@@ -214,7 +213,7 @@ mod tests {
             assert_eq!(repr(x.into(), Dtype::Float32), want);
         }
         for (x, want) in [(0.015625, "0.01563"), (65504.0, "65500.0"), (5.960464477539063e-08, "6e-08"), (0.1, "0.1")] {
-            assert_eq!(repr(f16::from_f64(x).into(), Dtype::Float16), want);
+            assert_eq!(repr(f64_to_f16(x).into(), Dtype::Float16), want);
         }
     }
 

@@ -56,15 +56,15 @@ impl ChunkBox {
 
 /// Along one axis, the part of a selection that falls into one row of chunks.
 #[derive(Clone, Copy, Debug)]
-struct AxisPart {
+pub(super) struct AxisPart {
     /// The chunk's place along the axis.
-    chunk: usize,
+    pub chunk: usize,
     /// The first selected position, counted from the chunk's start.
-    first: usize,
+    pub first: usize,
     /// How many positions.
-    count: usize,
+    pub count: usize,
     /// Where the first lands along the output's axis.
-    out: usize,
+    pub out: usize,
 }
 
 /// The part of a selection that falls into one chunk: strided in the chunk, strided in the output.
@@ -124,6 +124,11 @@ impl Grid {
     /// The lengths of a whole chunk.
     pub fn chunk_shape(&self) -> &Shape {
         &self.chunk
+    }
+
+    /// How many chunks there are along each axis.
+    pub(super) fn counts(&self) -> &[usize] {
+        &self.counts
     }
 
     /// How many chunks the array is cut into, stored or not.
@@ -193,19 +198,18 @@ impl Grid {
         if axes.iter().any(|a| a.len == 0) {
             return Ok(());
         }
-        let per_axis: PerAxis<SmallVec<[AxisPart; 8]>> =
-            axes.iter().zip(self.chunk.iter()).map(|(range, c)| axis_parts(range, *c)).collect();
         let mut out_strides: PerAxis<usize> = SmallVec::from_elem(1, axes.len());
         for i in (1..axes.len()).rev() {
             out_strides[i - 1] = out_strides[i] * axes[i].len;
         }
-        let mut at: PerAxis<usize> = SmallVec::from_elem(0, axes.len());
+        check_parts(axes, &self.chunk)?;
+        let part = |axis: usize, done: usize| axis_part(&axes[axis], self.chunk[axis], done);
+        let mut parts: PerAxis<AxisPart> = (0..axes.len()).map(|axis| part(axis, 0)).collect();
         loop {
-            let parts: PerAxis<AxisPart> = per_axis.iter().zip(&at).map(|(p, i)| p[*i]).collect();
             let place: PerAxis<usize> = parts.iter().map(|p| p.chunk).collect();
             let number = place.iter().zip(&self.counts).fold(0u64, |n, (p, count)| n * *count as u64 + *p as u64);
             let chunk = self.at(number, &place);
-            let mut part = Part {
+            let mut piece = Part {
                 chunk_start: 0,
                 chunk_strides: SmallVec::new(),
                 out_start: parts.iter().zip(&out_strides).map(|(p, s)| p.out * s).sum(),
@@ -214,38 +218,60 @@ impl Grid {
             };
             let mut stride = 1usize;
             for i in (0..axes.len()).rev() {
-                part.chunk_start += parts[i].first * stride;
-                part.chunk_strides.push(axes[i].step.saturating_mul(stride as isize));
-                stride *= part.chunk.shape[i];
+                piece.chunk_start += parts[i].first * stride;
+                piece.chunk_strides.push(axes[i].step.saturating_mul(stride as isize));
+                stride *= piece.chunk.shape[i];
             }
-            part.chunk_strides.reverse();
-            f(&part)?;
+            piece.chunk_strides.reverse();
+            f(&piece)?;
             // The next combination, last axis fastest.
-            let Some(axis) = (0..at.len()).rev().find(|&i| at[i] + 1 < per_axis[i].len()) else {
-                return Ok(());
-            };
-            at[axis] += 1;
-            at[axis + 1..].fill(0);
+            let ends = |axis: &usize| parts[*axis].out + parts[*axis].count == axes[*axis].len;
+            let Some(axis) = (0..parts.len()).rev().find(|axis| !ends(axis)) else { return Ok(()) };
+            parts[axis] = part(axis, parts[axis].out + parts[axis].count);
+            (axis + 1..parts.len()).for_each(|inner| parts[inner] = part(inner, 0));
         }
     }
 }
 
-/// Cuts one axis's range at chunk borders, in output order.
-fn axis_parts(range: &AxisRange, chunk: usize) -> SmallVec<[AxisPart; 8]> {
-    let mut parts = SmallVec::new();
+/// A selection touches at most this many chunks: about a second of work before an element is copied.
+pub const MAX_PARTS: u128 = 8 << 20;
+
+/// How many parts chunk borders cut a range into, at most.
+pub(super) fn count_parts(range: &AxisRange, chunk: usize) -> u128 {
+    let span = range.len as u128 * range.step.unsigned_abs() as u128;
+    (range.len as u128).min(span / chunk as u128 + 2)
+}
+
+fn check_parts(axes: &[AxisRange], chunk: &Shape) -> Result<()> {
+    let parts = axes.iter().zip(chunk.iter()).fold(1u128, |n, (a, c)| n.saturating_mul(count_parts(a, *c)));
+    if parts > MAX_PARTS {
+        return Err(Error::Limit { what: "the selection", given: parts, limit: MAX_PARTS, unit: "chunks" });
+    }
+    Ok(())
+}
+
+/// The part of a range that begins with its position number `done` and ends at a chunk's border.
+fn axis_part(range: &AxisRange, chunk: usize, done: usize) -> AxisPart {
+    // In bounds by the resolver's promise, so neither product nor sum leaves the axis.
+    let position = range.start.wrapping_add_signed(range.step.wrapping_mul(done as isize));
+    let place = position / chunk;
+    let left = range.len - done;
+    let count = match range.step {
+        0 => left,
+        step if step > 0 => ((place + 1) * chunk - position).div_ceil(step as usize).min(left),
+        step => ((position - place * chunk) / step.unsigned_abs() + 1).min(left),
+    };
+    AxisPart { chunk: place, first: position - place * chunk, count, out: done }
+}
+
+/// Cuts one axis's range at chunk borders, in output order. Only for ranges of few parts, see [`count_parts`].
+pub(super) fn axis_parts(range: &AxisRange, chunk: usize) -> Vec<AxisPart> {
+    let mut parts = Vec::new();
     let mut done = 0;
     while done < range.len {
-        // In bounds by the resolver's promise, so neither product nor sum leaves the axis.
-        let position = range.start.wrapping_add_signed(range.step.wrapping_mul(done as isize));
-        let place = position / chunk;
-        let left = range.len - done;
-        let count = match range.step {
-            0 => left,
-            step if step > 0 => ((place + 1) * chunk - position).div_ceil(step as usize).min(left),
-            step => ((position - place * chunk) / step.unsigned_abs() + 1).min(left),
-        };
-        parts.push(AxisPart { chunk: place, first: position - place * chunk, count, out: done });
-        done += count;
+        let part = axis_part(range, chunk, done);
+        done += part.count;
+        parts.push(part);
     }
     parts
 }

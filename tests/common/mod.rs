@@ -17,6 +17,7 @@
 //! from `PATH`) and `NDARRAY_MODULE` (another build of the module to test).
 #![allow(dead_code)]
 
+pub mod arrays;
 mod client;
 pub mod dump;
 pub mod resp;

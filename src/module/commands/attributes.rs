@@ -98,9 +98,9 @@ impl Command for AttrGet {
             return Ok(());
         }
         reply.map(names.len());
-        for name in names {
+        for (name, text) in attributes.get_all(&names) {
             reply.bulk(name);
-            match attributes.get(name) {
+            match text {
                 Some(text) => reply.bulk(text.as_bytes()),
                 None => reply.null(),
             }

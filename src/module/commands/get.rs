@@ -40,9 +40,16 @@ impl Command for Get {
 
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let key = args.next("a key")?;
-        let dtype = if args.word("DTYPE") { Some(args.dtype()?.0) } else { None };
-        let known = if args.word("IFDNE") { Some(options::digest(args)?) } else { None };
-        Ok(Call { key, dtype, known, format: Format::at_end(args) })
+        let (mut dtype, mut known) = (None, None);
+        loop {
+            if dtype.is_none() && args.word("DTYPE") {
+                dtype = Some(args.dtype()?.0);
+            } else if known.is_none() && args.word("IFDNE") {
+                known = Some(options::digest(args)?);
+            } else {
+                return Ok(Call { key, dtype, known, format: Format::at_end(args) });
+            }
+        }
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {

@@ -119,16 +119,19 @@ fn or_error_inside(outcome: Result<()>, db: &Db<'_>) {
 
 /// The general way: what each format needs is checked for every array before the head of the list goes out.
 fn reply_contents(call: &Call<'_>, arrays: &[Option<Arc<Array>>], db: &Db<'_>) -> Result<()> {
-    let contents = arrays
-        .iter()
-        .map(|array| match (array.as_deref(), &call.index) {
-            (None, _) => Ok(None),
-            (Some(array), None) => Ok(Some(Content::whole(array))),
-            (Some(array), Some(index)) => super::slice::select(array, index).map(Some),
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let total = contents.iter().flatten().fold(0usize, |n, c| n.saturating_add(c.nbytes()));
-    check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
+    let mut contents = Vec::with_capacity(arrays.len());
+    let mut total = 0usize;
+    for array in arrays {
+        let content = match (array.as_deref(), &call.index) {
+            (None, _) => None,
+            (Some(array), None) => Some(Content::whole(array)),
+            (Some(array), Some(index)) => Some(super::slice::select(array, index)?),
+        };
+        // After each, because selections take memory, and all of them may be of one array.
+        total = total.saturating_add(content.as_ref().map_or(0, Content::nbytes));
+        check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
+        contents.push(content);
+    }
     let Many::Each(format) = call.format else { return reply_npz(&call.keys, &contents, db) };
     for content in contents.iter().flatten() {
         content.check(format)?;

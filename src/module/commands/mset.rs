@@ -1,4 +1,4 @@
-//! `ND.MSET n key [key ...] <array argument> [<array argument> ...] [NX] [EX s|PX ms]`
+//! `ND.MSET n key [key ...] <array argument> [<array argument> ...] [NX] [EX s|PX ms|EXAT ts|PXAT ts]`
 
 use crate::module::args::{Args, Key};
 use crate::module::db::Db;
@@ -6,7 +6,7 @@ use crate::module::error::Result;
 use crate::module::input;
 use crate::module::options::SetOptions;
 use crate::module::register::Command;
-use crate::module::spec::{integer, key, one_of, word, Access, Keys, Spec, ARRAY};
+use crate::module::spec::{integer, key, one_of, unix_time, word, Access, ArgSpec, Keys, Spec, ARRAY};
 use crate::nd::format::Dense;
 
 /// See the module comment.
@@ -18,6 +18,18 @@ pub struct Call<'a> {
     arrays: Vec<Dense<'a>>,
     options: SetOptions,
 }
+
+/// No `KEEPTTL`: the keys may differ in what there is to keep. `PXAT` is how `EX` and `PX` are replicated.
+const EXPIRATION: ArgSpec = one_of(
+    "expiration",
+    &[
+        integer("seconds").after("EX"),
+        integer("milliseconds").after("PX"),
+        unix_time("unix-time-seconds").after("EXAT"),
+        unix_time("unix-time-milliseconds").after("PXAT"),
+    ],
+)
+.optional();
 
 impl Command for Mset {
     const SPEC: Spec = Spec {
@@ -32,10 +44,13 @@ impl Command for Mset {
             key("key").multiple(),
             ARRAY.multiple(),
             word("nx", "NX").optional(),
-            one_of("expiration", &[integer("seconds").after("EX"), integer("milliseconds").after("PX")]).optional(),
+            EXPIRATION,
         ],
         reply: "`OK`; nil where `NX` was given and one of the keys exists.",
-        notes: &["The keys come first, then as many arrays. Where a key is named twice, its last array stays, as with `MSET`."],
+        notes: &[
+            "The keys come first, then as many arrays. Where a key is named twice, its last array stays, as with `MSET`.",
+            "`EX` and `PX` are replicated as `PXAT`.",
+        ],
     };
 
     type Call<'a> = Call<'a>;
@@ -44,7 +59,7 @@ impl Command for Mset {
         let n = args.count("the number of keys")?;
         let keys = args.keys(n)?;
         let arrays = (0..n).map(|_| input::array(args)).collect::<Result<_>>()?;
-        Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX"])? })
+        Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "EXAT", "PXAT"])? })
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {

@@ -55,7 +55,7 @@ impl Command for RestorePart {
         if call.is_header {
             slot.set(rdb::read_header(call.bytes)?.array, Expiry::Never);
         } else {
-            slot.array()?.ok_or_else(|| Refusal::NoKey { key: quoted(call.key.bytes()) })?;
+            slot.unfinished()?.ok_or_else(|| Refusal::NoKey { key: quoted(call.key.bytes()) })?;
             slot.change(|array| rdb::read_part(array, call.bytes)).transpose()?;
         }
         drop(slot);

@@ -1,0 +1,275 @@
+//! Reading: blocks for kernels, runs for replies, selections.
+//!
+//! Raw chunks are read in place, encoded ones are decoded into a buffer that the thread reuses, and only chunks that a
+//! read touches are looked at.
+
+use smallvec::SmallVec;
+
+use super::{Array, Chunks};
+use crate::nd::chunk;
+use crate::nd::codec::Encoding;
+use crate::nd::error::{Error, Result};
+use crate::nd::grid::{c_steps, copy_region, ChunkBox, Grid};
+use crate::nd::index::{AxisRange, Basic, Selection};
+use crate::nd::memory::{self, Buffer};
+use crate::nd::scalar::Scalar;
+
+/// A block of an array as kernels see it.
+#[derive(Debug)]
+pub enum Block<'a> {
+    /// Its elements, C order, aligned to eight.
+    Elements(&'a [u8]),
+    /// One element that stands for all of them.
+    Fill(&'a [u8]),
+}
+
+impl Array {
+    /// Calls `f` with each chunk's place and elements, in order; a plain array is one block.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
+    pub fn blocks(&self, mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let Some(chunks) = self.chunks() else {
+            let shape = self.shape();
+            let whole = ChunkBox {
+                number: 0,
+                offset: SmallVec::from_elem(0, shape.ndim()),
+                shape: SmallVec::from_slice(&shape),
+            };
+            let bytes = self.plain_bytes().unwrap_or_default();
+            return if bytes.is_empty() { Ok(()) } else { f(&whole, Block::Elements(bytes)) };
+        };
+        let grid = self.grid_of(chunks);
+        for place in grid.chunks() {
+            match chunks.map.get(&place.number) {
+                None => f(&place, Block::Fill(&chunks.fill[..itemsize]))?,
+                Some(c) if c.encoding() == Encoding::Fill => f(&place, Block::Fill(c.stored_bytes()))?,
+                Some(c) => {
+                    let nbytes = place.size() * itemsize;
+                    c.with_elements(place.number, nbytes, itemsize, |e| f(&place, Block::Elements(e)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the elements from `start`, `len` of them, in C order, to `out`, which must have the room.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode.
+    pub fn read_run(&self, start: usize, len: usize, out: &mut Vec<u8>) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        if let Some(bytes) = self.plain_bytes() {
+            out.extend_from_slice(&bytes[start * itemsize..(start + len) * itemsize]);
+            return Ok(());
+        }
+        self.visit_run(start, len, |bytes| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    /// Calls `f` with the elements from `start`, `len` of them, in C order, piece by piece. Raw chunks are not copied.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
+    pub fn visit_run(&self, start: usize, len: usize, mut f: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        if len == 0 {
+            return Ok(());
+        }
+        let Some(chunks) = self.chunks() else {
+            let bytes = self.plain_bytes().unwrap_or_default();
+            return f(&bytes[start * itemsize..(start + len) * itemsize]);
+        };
+        let grid = self.grid_of(chunks);
+        if !grid.is_contiguous() {
+            return self.visit_bands(&grid, chunks, start, len, f);
+        }
+        let end = start + len;
+        let (mut place, mut first) = grid.chunk_of_run(start);
+        loop {
+            let size = place.size();
+            let part = start.max(first) - first..end.min(first + size) - first;
+            let bytes = part.start * itemsize..part.end * itemsize;
+            match chunks.map.get(&place.number) {
+                Some(c) => c.with_elements(place.number, size * itemsize, itemsize, |e| f(&e[bytes]))?,
+                None => with_fill(&chunks.fill[..itemsize], bytes.len(), &mut f)?,
+            }
+            first += size;
+            if first >= end {
+                return Ok(());
+            }
+            place = grid.chunk(place.number + 1);
+        }
+    }
+
+    /// The lengths in bytes that [`Array::visit_run`] will hand out, without reading anything.
+    pub fn visit_run_sizes(&self, start: usize, len: usize, mut f: impl FnMut(usize)) {
+        let itemsize = self.dtype.itemsize();
+        if len == 0 {
+            return;
+        }
+        let Some(chunks) = self.chunks() else { return f(len * itemsize) };
+        let grid = self.grid_of(chunks);
+        let end = start + len;
+        let mut at = start;
+        while at < end {
+            let (stop, is_fill) = if grid.is_contiguous() {
+                let (place, first) = grid.chunk_of_run(at);
+                (end.min(first + place.size()), !chunks.map.contains_key(&place.number))
+            } else {
+                let shape = self.shape();
+                let row: usize = shape[1..].iter().product();
+                let height = grid.chunk_shape()[0];
+                (end.min((at / row / height + 1) * height * row), false)
+            };
+            let bytes = (stop - at) * itemsize;
+            match is_fill {
+                true => (0..bytes).step_by(FILL_PIECE).for_each(|i| f(FILL_PIECE.min(bytes - i))),
+                false => f(bytes),
+            }
+            at = stop;
+        }
+    }
+
+    /// [`Array::visit_run`] for chunks that are no runs: one band of the outermost axis at a time.
+    fn visit_bands(
+        &self,
+        grid: &Grid,
+        chunks: &Chunks,
+        start: usize,
+        len: usize,
+        mut f: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let shape = self.shape();
+        let row: usize = shape[1..].iter().product();
+        let end = start + len;
+        let mut band = Vec::new();
+        let mut at = start;
+        while at < end {
+            let first_row = at / row;
+            // To the end of this row of chunks, or of the run.
+            let height = grid.chunk_shape()[0];
+            let last_row = ((first_row / height + 1) * height).min(end.div_ceil(row));
+            let mut basic = Basic::whole(&shape);
+            basic.axes[0].start = first_row;
+            basic.axes[0].len = last_row - first_row;
+            band.clear();
+            band.try_reserve_exact((last_row - first_row) * row * itemsize)
+                .map_err(|_| Error::OutOfMemory { bytes: (last_row - first_row) * row * itemsize })?;
+            band.resize((last_row - first_row) * row * itemsize, 0);
+            self.read_parts(grid, chunks, &basic.axes, &mut band, 0)?;
+            let stop = end.min(last_row * row);
+            f(&band[(at - first_row * row) * itemsize..(stop - first_row * row) * itemsize])?;
+            at = stop;
+        }
+        Ok(())
+    }
+
+    /// The selected elements in C order of the selection; only chunks that it touches are read.
+    ///
+    /// The selection was resolved against this array's shape.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; `OOM`.
+    pub fn read(&self, selection: &Selection) -> Result<Buffer> {
+        let (_, nbytes) = selection.out_shape().size_and_bytes(self.dtype)?;
+        let mut out = memory::buffer_zeroed(nbytes)?;
+        let target = memory::bytes_mut(&mut out, nbytes);
+        match selection {
+            Selection::Basic(basic) => self.read_basic(basic, target)?,
+            Selection::Advanced(advanced) => self.read_advanced(advanced, target)?,
+        }
+        Ok(out)
+    }
+
+    /// [`Array::read`] of one range per axis, into exactly as many bytes.
+    fn read_basic(&self, selection: &Basic, out: &mut [u8]) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        if let Some(chunks) = self.chunks() {
+            return self.read_parts(&self.grid_of(chunks), chunks, &selection.axes, out, 0);
+        }
+        let steps = c_steps(&self.shape());
+        let start = selection.axes.iter().zip(&steps).map(|(a, s)| a.start * *s as usize).sum();
+        let strides: SmallVec<[isize; 4]> = selection.axes.iter().zip(&steps).map(|(a, s)| a.step * s).collect();
+        let counts: SmallVec<[usize; 4]> = selection.axes.iter().map(|a| a.len).collect();
+        let bytes = self.plain_bytes().unwrap_or_default();
+        copy_region(bytes, start, &strides, out, 0, &c_steps(&counts), &counts, itemsize);
+        Ok(())
+    }
+
+    /// Reads one range per axis into `out` from element `out_start` on, as a C-order block.
+    fn read_parts(
+        &self,
+        grid: &Grid,
+        chunks: &Chunks,
+        axes: &[AxisRange],
+        out: &mut [u8],
+        out_start: usize,
+    ) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        let counts: SmallVec<[usize; 4]> = axes.iter().map(|a| a.len).collect();
+        let out_steps = c_steps(&counts);
+        grid.parts(axes, |part| {
+            let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
+                copy_region(
+                    elements,
+                    start,
+                    strides,
+                    out,
+                    out_start + part.out_start,
+                    &out_steps,
+                    &part.counts,
+                    itemsize,
+                );
+            };
+            let number = part.chunk.number;
+            match chunks.map.get(&number) {
+                Some(c) if c.encoding() != Encoding::Fill => {
+                    c.with_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
+                        copy(e, &part.chunk_strides, part.chunk_start);
+                        Ok(())
+                    })
+                }
+                constant => {
+                    let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
+                    let still: SmallVec<[isize; 4]> = SmallVec::from_elem(0, part.counts.len());
+                    copy(element, &still, 0);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// The element at `flat`, in C order; `flat` is below the size.
+    ///
+    /// # Errors
+    /// `CORRUPT` where its chunk does not decode.
+    pub fn element(&self, flat: usize) -> Result<Scalar> {
+        let mut element = None;
+        self.visit_run(flat, 1, |bytes| {
+            element = Some(Scalar::from_le_bytes(self.dtype, bytes));
+            Ok(())
+        })?;
+        Ok(element.expect("a run of one element is visited once"))
+    }
+}
+
+/// Repeated elements are handed out in pieces of at most this many bytes.
+const FILL_PIECE: usize = 64 << 10;
+
+/// Calls `f` with `len` bytes of repeated `element`, in pieces of at most [`FILL_PIECE`].
+fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut piece = vec![0; len.min(FILL_PIECE)];
+    chunk::fill_with(element, &mut piece);
+    let mut left = len;
+    while left > 0 {
+        let n = left.min(FILL_PIECE);
+        f(&piece[..n])?;
+        left -= n;
+    }
+    Ok(())
+}
