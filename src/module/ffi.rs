@@ -6,7 +6,7 @@
 //!    return; `free` alone may run on a background thread.
 //! 2. *API pointers.* The `RedisModule_*` pointers are written once, by `RedisModule_Init`, before anything else runs.
 //! 3. *Arguments.* `argv` holds `argc` strings that live, unchanged, until the command returns.
-//! 4. *Values.* A module value of our type is a pointer that came from `Arc::into_raw` of an [`Array`], and the key owns
+//! 4. *Values.* A module value of our type is a pointer that came from `Arc::into_raw` of an `Array`, and the key owns
 //!    one reference.
 //!
 //! Nothing may unwind into C: every entry goes through [`guard`].

@@ -1,7 +1,7 @@
 //! Every error of the library: its code, its data and its sentence.
 //!
 //! A client branches on the first word (the code) and a person reads the rest: what was wrong, where, with the
-//! offending value, and what would be right. Variants carry data; [`Error::fmt`] is the one place that makes text.
+//! offending value, and what would be right. Variants carry data; `Display` is the one place that makes text.
 
 use std::borrow::Cow;
 use std::fmt;

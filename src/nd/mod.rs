@@ -1,7 +1,7 @@
 //! The array library: values, storage, kernels and formats, with nothing of Redis in it.
 //!
 //! Order of the layers, each using only those before it: [`error`], [`dtype`] and [`shape`], [`scalar`], [`index`] and
-//! [`codec`], [`grid`], [`array`], [`kernels`] and [`format`].
+//! [`codec`], [`grid`], [`mod@array`], [`kernels`] and [`mod@format`].
 
 pub mod array;
 pub mod attributes;

@@ -125,7 +125,7 @@ mod tests {
         }
         // differences of neighbours are exact in float64, and so are these
         let (down, up) = (x - at(below), at(below + 1) - x);
-        let bits = if down < up || (down == up && below % 2 == 0) { below } else { below + 1 };
+        let bits = if down < up || (down == up && below.is_multiple_of(2)) { below } else { below + 1 };
         bits | sign
     }
 

@@ -12,7 +12,7 @@
 //! or on being a constant ([`State::add_fill`] gives the bits of the same elements written out). Another chunk grid may
 //! change the last bit of a floating-point result; the bound is given with the operation.
 //!
-//! An operation is a [`Kernel`]: one file beside this one, and one line in [`kernel_of`]. A kernel sees two shapes of
+//! An operation is a `Kernel`: one file beside this one, and one line in `kernel_of`. A kernel sees two shapes of
 //! loop only, to which every rank and every set of axes comes down: a contiguous run into one cell (the innermost axis
 //! goes), and rows of as many elements as there are cells (the innermost axis stays).
 
@@ -20,6 +20,7 @@ pub(crate) mod compensated;
 mod sum;
 
 use bytemuck::Pod;
+use half::{bf16, f16};
 use smallvec::SmallVec;
 
 use super::axes::AxisSet;
@@ -276,7 +277,22 @@ impl State {
         let mut out = Vec::new();
         out.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory { bytes })?;
         plan.kernel.finish(self.cells.bytes(), plan.count, &mut out);
+        one_nan(plan.out_dtype(), &mut out);
         Ok((plan.out_dtype(), plan.out_shape.clone(), out))
+    }
+}
+
+/// Writes every NaN as the same bits: which ones an operation gives (`inf - inf`, `0 / 0`) differs between processors.
+fn one_nan(dtype: Dtype, elements: &mut [u8]) {
+    fn each<const N: usize>(elements: &mut [u8], is_nan: impl Fn([u8; N]) -> bool, nan: [u8; N]) {
+        elements.as_chunks_mut::<N>().0.iter_mut().filter(|e| is_nan(**e)).for_each(|e| *e = nan);
+    }
+    match (dtype.is_inexact(), dtype, dtype.number_size()) {
+        (false, ..) => {}
+        (_, Dtype::BFloat16, _) => each(elements, |e| bf16::from_le_bytes(e).is_nan(), 0x7fc0u16.to_le_bytes()),
+        (_, _, 2) => each(elements, |e| f16::from_le_bytes(e).is_nan(), 0x7e00u16.to_le_bytes()),
+        (_, _, 4) => each(elements, |e| f32::from_le_bytes(e).is_nan(), 0x7fc0_0000u32.to_le_bytes()),
+        _ => each(elements, |e| f64::from_le_bytes(e).is_nan(), 0x7ff8_0000_0000_0000u64.to_le_bytes()),
     }
 }
 
