@@ -8,6 +8,7 @@
 use smallvec::SmallVec;
 
 use super::{Array, Chunks};
+use crate::nd::chunk::Chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{axis_parts, c_steps, copy_region, count_parts, AxisPart, Grid, PerAxis};
@@ -63,7 +64,13 @@ impl Array {
             return self.read_entries(&grid, chunks, selection, out);
         }
         let plan = Plan::new(selection, &shape, &grid)?;
-        let must_sort = chunks.is_some_and(|c| c.map.values().any(|c| is_encoded(c.encoding())));
+        // Whichever are fewer are asked: an array may have a million chunks, and a call one pick.
+        let is_encoded = |c: &Chunk| c.encoding().codec().is_some();
+        let must_sort = |picks: &[Pick]| match chunks {
+            Some(c) if c.map.len() <= picks.len() => c.map.values().any(is_encoded),
+            Some(c) => picks.iter().any(|p| c.map.get(&p.chunk).is_some_and(is_encoded)),
+            None => false,
+        };
         let mut picks: Vec<Pick> = Vec::new();
         let batch = BATCH.min(plan.entries * plan.parts.len());
         picks
@@ -71,7 +78,7 @@ impl Array {
             .map_err(|_| Error::OutOfMemory { bytes: batch * std::mem::size_of::<Pick>() })?;
         let mut cursor = Cursor::new(&plan);
         while cursor.fill(&mut picks) {
-            if must_sort && !picks.is_sorted_by_key(|p| p.chunk) {
+            if !picks.is_sorted_by_key(|p| p.chunk) && must_sort(&picks) {
                 picks.sort_unstable_by_key(|p| (p.chunk, p.out));
             }
             for group in picks.chunk_by(|a, b| a.chunk == b.chunk) {
@@ -141,10 +148,6 @@ impl Array {
             }
         }
     }
-}
-
-fn is_encoded(encoding: Encoding) -> bool {
-    encoding.codec().is_some()
 }
 
 /// Picks of one element each, the item size fixed for the compiler.
