@@ -44,6 +44,7 @@ const WORDS: &[&str] = &[
     "True",
     "False",
     "1e5",
+    "-0",
     "-0.0",
     "nan",
     "-inf",

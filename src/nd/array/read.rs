@@ -255,7 +255,7 @@ impl Array {
 fn band(grid: &Grid, shape: &Shape, at: usize, end: usize) -> (PerAxis<AxisRange>, usize) {
     let strides = shape.c_strides();
     // The innermost stride is 1, so there is always one.
-    let outermost = strides.iter().position(|s| at % s == 0 && *s <= end - at).unwrap_or(0);
+    let outermost = strides.iter().position(|s| at.is_multiple_of(*s) && *s <= end - at).unwrap_or(0);
     let mut axes = Basic::whole(shape).axes;
     let (mut rest, mut size) = (at, 0);
     for (axis, (range, stride)) in axes.iter_mut().zip(&strides).enumerate().take(outermost + 1) {
