@@ -560,7 +560,7 @@ fn settings_are_read_changed_refused_and_written_back() {
         }
     }
     assert!(client.call(&["CONFIG", "SET", "ndarray.chunk-bytes", "17mb"]).error().is_some());
-    assert!(client.call(&["CONFIG", "SET", "ndarray.chunk-bytes", "1000"]).error().is_some());
+    assert!(client.call(&["CONFIG", "SET", "ndarray.chunk-bytes", "4095"]).error().is_some());
     assert!(client.call(&["CONFIG", "SET", "ndarray.nosuch", "1"]).error().is_some());
     // They work at once.
     client.ok(&words!["ND.SET", "k", "int64", "100000", "BLOB", steps("int64", 8, 100_000)]);
@@ -591,7 +591,7 @@ fn load_arguments_are_taken_or_refused_with_a_reason() {
     drop(client);
     for (args, why) in [
         ("nosuch 1", "unknown load argument 'nosuch' (use one of: chunk-bytes, inline-bytes"),
-        ("chunk-bytes 100", "load argument chunk-bytes: '100' is not a size from 1024 to 16777216"),
+        ("chunk-bytes 100", "load argument chunk-bytes: '100' is not a size from 4096 to 16777216"),
         ("chunk-bytes many", "'many' is not a size"),
         ("chunk-bytes -1", "'-1' is not a size"),
         ("inline-bytes 99999999999999999999gb", "is not a size"),

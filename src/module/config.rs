@@ -10,6 +10,7 @@ use super::ffi::{c_text, ERR, OK};
 use crate::nd::array::StoreOptions;
 use crate::nd::chunk::MAX_CHUNK_BYTES;
 use crate::nd::codec::Policy;
+use crate::nd::grid::LEAST_TARGET;
 
 /// A whole number of bytes between two bounds.
 pub struct Bytes {
@@ -32,7 +33,7 @@ impl Bytes {
 }
 
 /// `ndarray.chunk-bytes`: how large chunks are made where no `CHUNK` is given.
-pub static CHUNK_BYTES: Bytes = Bytes::new(c"chunk-bytes", 64 << 10, 1 << 10, MAX_CHUNK_BYTES as i64);
+pub static CHUNK_BYTES: Bytes = Bytes::new(c"chunk-bytes", 64 << 10, LEAST_TARGET as i64, MAX_CHUNK_BYTES as i64);
 /// `ndarray.inline-bytes`: arrays up to this size are one plain buffer.
 pub static INLINE_BYTES: Bytes = Bytes::new(c"inline-bytes", 4 << 10, 0, 1 << 20);
 /// `ndarray.max-array-bytes`: the most elements, in bytes, that one command stores or reads through.

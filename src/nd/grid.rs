@@ -27,6 +27,9 @@ pub type PerAxis<T> = SmallVec<[T; 4]>;
 /// Chunks smaller than this cost more in bookkeeping than they hold; refused where there would be many.
 const SMALL_CHUNK: usize = 1024;
 
+/// The least target of [`auto_chunk_shape`] whose chunks, more than a quarter of it each, are never too small.
+pub const LEAST_TARGET: usize = 4 * SMALL_CHUNK;
+
 /// How an array of one shape is cut into chunks of one shape.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -451,6 +454,19 @@ mod tests {
             let chunk = auto_chunk_shape(&shape, Dtype::Float64, 65536);
             assert!(Grid::new(&shape, &chunk, Dtype::Float64).unwrap().is_contiguous(), "{shape}");
             assert_eq!(&chunk.iter().map(|c| (*c).max(1)).collect::<Vec<_>>()[..], want, "{shape}");
+        }
+    }
+
+    #[test]
+    fn automatic_chunks_are_never_refused() {
+        for shape in [&[1000, 600][..], &[1000, 4097], &[5000, 3, 700], &[100_000], &[70, 4095, 2], &[200, 2049, 1, 3]]
+        {
+            let shape = Shape::new(shape).unwrap();
+            for dtype in [Dtype::UInt8, Dtype::Float32, Dtype::Complex128] {
+                for target in [LEAST_TARGET, LEAST_TARGET + 1, 6000, 65536] {
+                    Grid::new(&shape, &auto_chunk_shape(&shape, dtype, target), dtype).unwrap();
+                }
+            }
         }
     }
 

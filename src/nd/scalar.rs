@@ -205,7 +205,12 @@ impl Scalar {
     /// # Errors
     /// `VALUE` where the text is no number or the dtype cannot hold it.
     pub fn parse(text: &[u8], dtype: Dtype) -> Result<Scalar> {
-        Scalar::new(Number::parse(text)?, dtype)
+        let number = match Number::parse(text)? {
+            // An integer has no sign of zero; the float that was written so has.
+            Number::Int(0) if dtype.is_inexact() && text.trim_ascii().starts_with(b"-") => Number::Float(-0.0),
+            number => number,
+        };
+        Scalar::new(number, dtype)
     }
 
     /// Zero (or false) of `dtype`.
@@ -425,6 +430,17 @@ mod tests {
         assert_eq!(Scalar::of(3.0).short().to_string(), "3");
         assert_eq!(Scalar::of(Complex64::new(1.0, -2.5)).python().to_string(), "(1-2.5j)");
         assert_eq!(Scalar::of(f64::NAN).json().to_string(), "NaN");
+    }
+
+    #[test]
+    fn the_sign_of_zero_is_read_where_the_dtype_has_one() {
+        for dtype in [Dtype::Float16, Dtype::BFloat16, Dtype::Float32, Dtype::Float64] {
+            let zero = Scalar::parse(b"-0", dtype).unwrap();
+            assert_eq!(zero.short().to_string(), "-0");
+            assert_eq!(Scalar::parse(b"0", dtype).unwrap().short().to_string(), "0");
+        }
+        assert_eq!(Scalar::parse(b"-0", Dtype::Complex64).unwrap().to_le_bytes()[..8], [0, 0, 0, 0x80, 0, 0, 0, 0]);
+        assert_eq!(Scalar::parse(b"-0", Dtype::UInt8).unwrap().number(), Number::Int(0));
     }
 
     #[test]

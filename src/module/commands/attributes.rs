@@ -1,8 +1,10 @@
 //! `ND.ATTRSET key name json [name json ...]`, `ND.ATTRGET key [name ...]`, `ND.ATTRDEL key name [name ...]`
 
 use crate::module::args::{Args, Key};
+use crate::module::config;
 use crate::module::db::Db;
 use crate::module::error::{Refusal, Result};
+use crate::module::input::check_bytes;
 use crate::module::register::Command;
 use crate::module::spec::{block, key, string, Access, Keys, Spec};
 use crate::nd::attributes::Attributes;
@@ -97,6 +99,9 @@ impl Command for AttrGet {
             }
             return Ok(());
         }
+        // One long text may be asked for any number of times.
+        let total = attributes.get_all(&names).fold(0usize, |n, (_, text)| n.saturating_add(text.map_or(0, str::len)));
+        check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
         reply.map(names.len());
         for (name, text) in attributes.get_all(&names) {
             reply.bulk(name);

@@ -8,10 +8,11 @@
 use smallvec::SmallVec;
 
 use super::{Array, Chunks};
+use crate::nd::chunk::Chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{axis_parts, c_steps, copy_region, count_parts, AxisPart, Grid, PerAxis};
-use crate::nd::index::Advanced;
+use crate::nd::index::{Advanced, AxisRange};
 use crate::nd::shape::Shape;
 
 /// A selection makes at most this many picks: about a second or two of work.
@@ -59,8 +60,17 @@ impl Array {
                 (Grid::new(&shape, &whole, self.dtype)?, None)
             }
         };
+        if let (Some(chunks), true) = (chunks, part_count(selection, &grid) > BATCH as u128) {
+            return self.read_entries(&grid, chunks, selection, out);
+        }
         let plan = Plan::new(selection, &shape, &grid)?;
-        let must_sort = chunks.is_some_and(|c| c.map.values().any(|c| is_encoded(c.encoding())));
+        // Whichever are fewer are asked: an array may have a million chunks, and a call one pick.
+        let is_encoded = |c: &Chunk| c.encoding().codec().is_some();
+        let must_sort = |picks: &[Pick]| match chunks {
+            Some(c) if c.map.len() <= picks.len() => c.map.values().any(is_encoded),
+            Some(c) => picks.iter().any(|p| c.map.get(&p.chunk).is_some_and(is_encoded)),
+            None => false,
+        };
         let mut picks: Vec<Pick> = Vec::new();
         let batch = BATCH.min(plan.entries * plan.parts.len());
         picks
@@ -68,12 +78,36 @@ impl Array {
             .map_err(|_| Error::OutOfMemory { bytes: batch * std::mem::size_of::<Pick>() })?;
         let mut cursor = Cursor::new(&plan);
         while cursor.fill(&mut picks) {
-            if must_sort && !picks.is_sorted_by_key(|p| p.chunk) {
+            if !picks.is_sorted_by_key(|p| p.chunk) && must_sort(&picks) {
                 picks.sort_unstable_by_key(|p| (p.chunk, p.out));
             }
             for group in picks.chunk_by(|a, b| a.chunk == b.chunk) {
                 self.copy_picks(&plan, chunks, group, out)?;
             }
+        }
+        Ok(())
+    }
+
+    /// [`Array::read_advanced`] where each entry has more parts than a batch: entry by entry, no part kept.
+    fn read_entries(&self, grid: &Grid, chunks: &Chunks, selection: &Advanced, out: &mut [u8]) -> Result<()> {
+        check_picks(selection, grid)?;
+        let mut axes: PerAxis<AxisRange> =
+            SmallVec::from_elem(AxisRange { start: 0, step: 1, len: 1 }, grid.chunk_shape().ndim());
+        for (axis, range) in selection.inner() {
+            axes[*axis] = *range;
+        }
+        let size: usize = selection.inner().iter().map(|(_, r)| r.len).product();
+        let mut coordinates: PerAxis<usize> = axes.iter().map(|a| a.start).collect();
+        for entry in 0..out.len() / self.dtype.itemsize() / size {
+            let (mut outer, point) = (entry / selection.point_count(), entry % selection.point_count());
+            for (axis, range) in selection.outer().iter().rev() {
+                coordinates[*axis] = range.at(outer % range.len);
+                outer /= range.len;
+            }
+            selection.point(point, &mut coordinates);
+            // Those of the inner axes stay the starts of their ranges.
+            axes.iter_mut().zip(&coordinates).for_each(|(axis, c)| axis.start = *c);
+            self.read_parts(grid, chunks, &axes, out, entry * size)?;
         }
         Ok(())
     }
@@ -116,10 +150,6 @@ impl Array {
     }
 }
 
-fn is_encoded(encoding: Encoding) -> bool {
-    encoding.codec().is_some()
-}
-
 /// Picks of one element each, the item size fixed for the compiler.
 fn copy_single(elements: &[u8], moves: bool, picks: &[Pick], out: &mut [u8], itemsize: usize) {
     fn each<const N: usize>(elements: &[u8], moves: bool, picks: &[Pick], out: &mut [u8]) {
@@ -137,6 +167,24 @@ fn copy_single(elements: &[u8], moves: bool, picks: &[Pick], out: &mut [u8], ite
     }
 }
 
+/// How many parts chunk borders cut the inner block into, at most.
+fn part_count(selection: &Advanced, grid: &Grid) -> u128 {
+    let along = selection.inner().iter().map(|(axis, range)| count_parts(range, grid.chunk_shape()[*axis]));
+    along.fold(1, u128::saturating_mul)
+}
+
+/// Refuses a selection of too many picks before anything is listed.
+fn check_picks(selection: &Advanced, grid: &Grid) -> Result<()> {
+    let outer = selection.outer().iter().map(|(_, r)| r.len as u128);
+    let entries = outer.fold(selection.point_count() as u128, u128::saturating_mul);
+    let picks = entries.saturating_mul(part_count(selection, grid));
+    if picks > MAX_PICKS {
+        let (what, unit) = ("the selection by lists", "picks");
+        return Err(Error::Limit { what, given: picks, limit: MAX_PICKS, unit });
+    }
+    Ok(())
+}
+
 /// What stays the same for all entries of one selection.
 struct Plan<'a> {
     selection: &'a Advanced,
@@ -151,13 +199,7 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Counts the picks before it lists anything.
     fn new(selection: &'a Advanced, shape: &'a Shape, grid: &'a Grid) -> Result<Plan<'a>> {
-        let outer = selection.outer().iter().map(|(_, r)| r.len as u128);
-        let parts = selection.inner().iter().map(|(a, r)| count_parts(r, grid.chunk_shape()[*a]));
-        let picks = outer.chain(parts).fold(selection.point_count() as u128, u128::saturating_mul);
-        if picks > MAX_PICKS {
-            let (what, unit) = ("the selection by lists", "picks");
-            return Err(Error::Limit { what, given: picks, limit: MAX_PICKS, unit });
-        }
+        check_picks(selection, grid)?;
         let lens: PerAxis<usize> = selection.inner().iter().map(|(_, r)| r.len).collect();
         let inner_steps = c_steps(&lens);
         let mut parts = vec![InnerPart { axes: PerAxis::new(), counts: PerAxis::new(), out: 0 }];
@@ -305,6 +347,21 @@ mod tests {
                     assert_eq!(memory::bytes(&got, want.len()), &want[..], "{index} in chunks {chunk:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_long_inner_block_keeps_no_parts() {
+        // Every row is cut into 2^17 parts, more than a batch holds.
+        let shape = Shape::from([3, 1 << 17, 1024]);
+        let chunk_shape = Some(Shape::from([1, 1, 1024]));
+        let options = StoreOptions { chunk_shape, ..StoreOptions::default() };
+        let nine = crate::nd::scalar::Scalar::of(9u8);
+        let array = Array::filled(&shape, nine, &options).unwrap();
+        for (index, count) in [("[2,0],:,5", 2 << 17), ("::-2,[[7]]", 2 << 10), ("...,[3,4]", 6 << 17)] {
+            let selection = Index::parse(index.as_bytes()).unwrap().resolve(&shape).unwrap();
+            let read = array.read(&selection).unwrap();
+            assert_eq!(memory::bytes(&read, count), vec![9; count], "{index}");
         }
     }
 

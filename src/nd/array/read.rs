@@ -9,10 +9,11 @@ use super::{Array, Chunks};
 use crate::nd::chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
-use crate::nd::grid::{c_steps, copy_region, ChunkBox, Grid};
+use crate::nd::grid::{c_steps, copy_region, ChunkBox, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
 use crate::nd::memory::{self, Buffer};
 use crate::nd::scalar::Scalar;
+use crate::nd::shape::Shape;
 
 /// A block of an array as kernels see it.
 #[derive(Debug)]
@@ -120,10 +121,7 @@ impl Array {
                 let (place, first) = grid.chunk_of_run(at);
                 (end.min(first + place.size()), !chunks.map.contains_key(&place.number))
             } else {
-                let shape = self.shape();
-                let row: usize = shape[1..].iter().product();
-                let height = grid.chunk_shape()[0];
-                (end.min((at / row / height + 1) * height * row), false)
+                (at + band(&grid, &self.shape(), at, end).1, false)
             };
             let bytes = (stop - at) * itemsize;
             match is_fill {
@@ -134,7 +132,7 @@ impl Array {
         }
     }
 
-    /// [`Array::visit_run`] for chunks that are no runs: one band of the outermost axis at a time.
+    /// [`Array::visit_run`] for chunks that are no runs: one [`band`] at a time.
     fn visit_bands(
         &self,
         grid: &Grid,
@@ -145,26 +143,18 @@ impl Array {
     ) -> Result<()> {
         let itemsize = self.dtype.itemsize();
         let shape = self.shape();
-        let row: usize = shape[1..].iter().product();
         let end = start + len;
-        let mut band = Vec::new();
+        let mut elements = Vec::new();
         let mut at = start;
         while at < end {
-            let first_row = at / row;
-            // To the end of this row of chunks, or of the run.
-            let height = grid.chunk_shape()[0];
-            let last_row = ((first_row / height + 1) * height).min(end.div_ceil(row));
-            let mut basic = Basic::whole(&shape);
-            basic.axes[0].start = first_row;
-            basic.axes[0].len = last_row - first_row;
-            band.clear();
-            band.try_reserve_exact((last_row - first_row) * row * itemsize)
-                .map_err(|_| Error::OutOfMemory { bytes: (last_row - first_row) * row * itemsize })?;
-            band.resize((last_row - first_row) * row * itemsize, 0);
-            self.read_parts(grid, chunks, &basic.axes, &mut band, 0)?;
-            let stop = end.min(last_row * row);
-            f(&band[(at - first_row * row) * itemsize..(stop - first_row * row) * itemsize])?;
-            at = stop;
+            let (axes, size) = band(grid, &shape, at, end);
+            let bytes = size * itemsize;
+            elements.clear();
+            elements.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory { bytes })?;
+            elements.resize(bytes, 0);
+            self.read_parts(grid, chunks, &axes, &mut elements, 0)?;
+            f(&elements)?;
+            at += size;
         }
         Ok(())
     }
@@ -202,7 +192,7 @@ impl Array {
     }
 
     /// Reads one range per axis into `out` from element `out_start` on, as a C-order block.
-    fn read_parts(
+    pub(super) fn read_parts(
         &self,
         grid: &Grid,
         chunks: &Chunks,
@@ -258,6 +248,28 @@ impl Array {
     }
 }
 
+/// The next piece of the run from `at` to `end` where chunks are no runs: the largest box of elements that follow each
+/// other in C order, starts at `at`, and stays within one row of chunks along its outermost axis. Its size comes second.
+///
+/// So a short run of an array with long rows takes the memory of the run, not of the rows.
+fn band(grid: &Grid, shape: &Shape, at: usize, end: usize) -> (PerAxis<AxisRange>, usize) {
+    let strides = shape.c_strides();
+    // The innermost stride is 1, so there is always one.
+    let outermost = strides.iter().position(|s| at.is_multiple_of(*s) && *s <= end - at).unwrap_or(0);
+    let mut axes = Basic::whole(shape).axes;
+    let (mut rest, mut size) = (at, 0);
+    for (axis, (range, stride)) in axes.iter_mut().zip(&strides).enumerate().take(outermost + 1) {
+        let position = rest / stride;
+        rest %= stride;
+        let height = grid.chunk_shape()[axis];
+        let most = ((position / height + 1) * height).min(range.len) - position;
+        let len = if axis == outermost { most.min((end - at) / stride) } else { 1 };
+        *range = AxisRange { start: position, step: 1, len };
+        size = len * stride;
+    }
+    (axes, size)
+}
+
 /// Repeated elements are handed out in pieces of at most this many bytes.
 const FILL_PIECE: usize = 64 << 10;
 
@@ -272,4 +284,30 @@ fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>
         left -= n;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nd::array::StoreOptions;
+
+    #[test]
+    fn a_short_run_of_an_array_with_long_rows_takes_little_memory() {
+        let wide = 1usize << 60;
+        let chunk_shape = Some(Shape::from([2, 512]));
+        let options = StoreOptions { chunk_shape, ..StoreOptions::default() };
+        let array = Array::filled(&Shape::from([2, wide]), Scalar::of(7u8), &options).unwrap();
+        assert!(!array.grid().unwrap().is_contiguous());
+        assert_eq!(array.element(wide + 5).unwrap().number(), Scalar::of(7u8).number());
+        let (mut read, mut sizes) = (Vec::new(), Vec::new());
+        array
+            .visit_run(wide - 3, 7, |piece| {
+                read.push(piece.to_vec());
+                Ok(())
+            })
+            .unwrap();
+        array.visit_run_sizes(wide - 3, 7, |n| sizes.push(n));
+        assert_eq!(read, [vec![7; 3], vec![7; 4]]);
+        assert_eq!(sizes, [3, 4]);
+    }
 }

@@ -53,14 +53,18 @@ pub(super) fn push(dtype: Dtype, text: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Up to fifteen digits with an optional minus sign: exact as an i64 and as an f64.
+/// Up to fifteen digits with an optional minus sign: exact as an i64 and as an f64. Not `-0`, whose sign an i64 loses.
 fn plain_integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let n = digits.iter().fold(0i64, |n, &c| n * 10 + i64::from(c - b'0'));
-    Some(if digits.len() == text.len() { n } else { -n })
+    match digits.len() == text.len() {
+        true => Some(n),
+        false if n == 0 => None,
+        false => Some(-n),
+    }
 }
 
 /// Digits, points, signs and exponents that Rust reads as a float: the same grammar, and the same value, as Python's.
