@@ -71,6 +71,17 @@ impl Format {
         matches!(self, Format::Triple | Format::Blob | Format::Pieces)
     }
 
+    /// What `nbytes` bytes of elements of `itemsize` take at least in a reply: numbers as text or as elements of a list
+    /// take more than they do as bytes.
+    pub fn least_reply(self, nbytes: usize, itemsize: usize) -> usize {
+        match self {
+            Format::Values => (nbytes / itemsize.max(1)).saturating_mul(16).max(nbytes),
+            Format::Json => (nbytes / itemsize.max(1)).saturating_mul(2),
+            Format::Text => 0, // summarised
+            _ => nbytes,
+        }
+    }
+
     /// The format at the end of a call; the triple where there is none.
     pub fn at_end(args: &mut Args<'_>) -> Format {
         Format::take(args).unwrap_or(Format::Triple)
@@ -252,7 +263,7 @@ impl<'a> Content<'a> {
                 self.with_bytes(&head, &tail[..padding], |bytes| reply.bulk(bytes))
             }
             Format::Values => {
-                check_bytes("the reply", self.size().saturating_mul(16), limit)?;
+                check_bytes("the reply", format.least_reply(self.nbytes(), self.dtype.itemsize()), limit)?;
                 self.with_bytes(&[], &[], |bytes| {
                     reply.array(self.size());
                     bytes
@@ -261,7 +272,7 @@ impl<'a> Content<'a> {
                 })
             }
             Format::Json => {
-                check_bytes("the reply", self.size().saturating_mul(2), limit)?;
+                check_bytes("the reply", format.least_reply(self.nbytes(), self.dtype.itemsize()), limit)?;
                 let mut out = Vec::new();
                 self.with_bytes(&[], &[], |bytes| json::write(self.dtype, &self.shape, bytes, &mut out))??;
                 check_bytes("the reply", out.len(), limit)?;

@@ -133,9 +133,12 @@ fn reply_contents(call: &Call<'_>, arrays: &[Option<Arc<Array>>], db: &Db<'_>) -
         contents.push(content);
     }
     let Many::Each(format) = call.format else { return reply_npz(&call.keys, &contents, db) };
+    let mut least = 0usize;
     for content in contents.iter().flatten() {
         content.check(format)?;
+        least = least.saturating_add(format.least_reply(content.nbytes(), content.dtype.itemsize()));
     }
+    check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
     db.reply().array(contents.len());
     for content in &contents {
         match content {

@@ -248,6 +248,9 @@ impl Array {
     }
 }
 
+/// A piece of a run is at most this many elements, unless one row along its axis is more.
+const BAND_ELEMENTS: usize = 32 << 20;
+
 /// The next piece of the run from `at` to `end` where chunks are no runs: the largest box of elements that follow each
 /// other in C order, starts at `at`, and stays within one row of chunks along its outermost axis. Its size comes second.
 ///
@@ -262,7 +265,7 @@ fn band(grid: &Grid, shape: &Shape, at: usize, end: usize) -> (PerAxis<AxisRange
         let position = rest / stride;
         rest %= stride;
         let height = grid.chunk_shape()[axis];
-        let most = ((position / height + 1) * height).min(range.len) - position;
+        let most = (((position / height + 1) * height).min(range.len) - position).min((BAND_ELEMENTS / stride).max(1));
         let len = if axis == outermost { most.min((end - at) / stride) } else { 1 };
         *range = AxisRange { start: position, step: 1, len };
         size = len * stride;
