@@ -1,7 +1,7 @@
 //! Formats: how an array is answered.
 //!
 //! Elements go from chunks to the server's reply buffer with as few copies as the protocol allows: one where they are
-//! one run in memory or go out in pieces, two where chunks must first be joined into one string. What can fail (a chunk
+//! one run in memory, two where chunks must first be joined into one string or piece. What can fail (a chunk
 //! that does not decode, a format that cannot carry the dtype) is done before the first word of the reply.
 
 use std::cell::RefCell;
@@ -41,7 +41,8 @@ pub enum Format {
     Text,
 }
 
-/// Pieces are at most this long; chunks of the usual size go out as they are.
+/// Bytes of a piece: as many as the contract lets be. Longer ones would cost the server fresh pages for each, and with
+/// shorter ones a reply of some MiB falls into so many blocks that its allocator gives them back to the kernel.
 const PIECE: usize = 256 << 10;
 
 /// The joining buffer is kept up to this size between calls: fresh memory would cost a page fault for every 4 KiB.
@@ -307,24 +308,37 @@ impl<'a> Content<'a> {
         reply.shape(&self.shape);
     }
 
-    /// Pieces as the chunks are, cut where one is longer. Their number stands in front of them; should a chunk then fail
-    /// to decode, the error takes its piece's place and the rest is nil.
+    /// Pieces of [`PIECE`] bytes and one that holds the rest. Their number stands in front of them; should a chunk then
+    /// fail to decode, the error takes its piece's place and the rest is nil.
     fn reply_pieces(&self, reply: &Reply) -> Result<()> {
-        let mut pieces = 0;
-        match &self.body {
-            Body::Run(array, start) => array.visit_run_sizes(*start, self.size(), |n| pieces += n.div_ceil(PIECE)),
-            Body::Own(_) => pieces = self.nbytes().div_ceil(PIECE),
-        }
+        let total = self.nbytes();
+        let pieces = total.div_ceil(PIECE);
         self.head(reply);
         reply.array(pieces);
+        let mut joined = JOINED.take();
+        joined.clear();
         let mut sent = 0;
-        let outcome = self.visit(|bytes| {
-            for piece in bytes.chunks(PIECE) {
-                reply.bulk(piece);
+        let outcome = self.visit(|mut bytes| {
+            while !bytes.is_empty() {
+                let wanted = PIECE.min(total - sent * PIECE) - joined.len();
+                let (part, rest) = bytes.split_at(wanted.min(bytes.len()));
+                bytes = rest;
+                if part.len() < wanted {
+                    joined.extend_from_slice(part);
+                    continue;
+                }
+                if joined.is_empty() {
+                    reply.bulk(part); // one run in memory: not joined first
+                } else {
+                    joined.extend_from_slice(part);
+                    reply.bulk(&joined);
+                    joined.clear();
+                }
                 sent += 1;
             }
             Ok(())
         });
+        JOINED.set(joined);
         // The head is out: what is missing is said in its place.
         if let Err(refusal) = outcome {
             if sent < pieces {

@@ -10,7 +10,8 @@ pub trait Source {
     /// `OOM`, or what a generator answers.
     fn next(&mut self, len: usize) -> Result<&[u8]>;
 
-    /// Bytes from anywhere, where they are at hand without work: `len` of them from `start`.
+    /// Bytes from anywhere, where they are at hand without work: `len` of them from `start`, or from a little earlier by a
+    /// multiple of sixteen bytes. For a look at what there is, not for taking.
     fn peek(&self, start: usize, len: usize) -> Option<&[u8]>;
 
     /// Makes ready for calls of [`Source::next`] of at most `len` bytes that cannot answer an error; false where that
@@ -98,6 +99,9 @@ impl Source for PiecesSource<'_> {
     fn peek(&self, mut start: usize, len: usize) -> Option<&[u8]> {
         for piece in self.pieces {
             if start < piece.len() {
+                // Across a cut, a little earlier: by whole elements, whatever their size.
+                let over = (start + len).saturating_sub(piece.len()).next_multiple_of(16);
+                let start = start.checked_sub(over)?;
                 return piece.get(start..start + len);
             }
             start -= piece.len();

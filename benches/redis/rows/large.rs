@@ -8,7 +8,7 @@ use crate::client::Traffic;
 use crate::measure::{Pair, Side};
 use crate::values::{size_name, Value};
 
-const PIECE: usize = 256 << 10;
+const PIECE: usize = MIB;
 const MIB: usize = 1 << 20;
 
 /// What an array holds.

@@ -106,32 +106,6 @@ impl Array {
         }
     }
 
-    /// The lengths in bytes that [`Array::visit_run`] will hand out, without reading anything.
-    pub fn visit_run_sizes(&self, start: usize, len: usize, mut f: impl FnMut(usize)) {
-        let itemsize = self.dtype.itemsize();
-        if len == 0 {
-            return;
-        }
-        let Some(chunks) = self.chunks() else { return f(len * itemsize) };
-        let grid = self.grid_of(chunks);
-        let end = start + len;
-        let mut at = start;
-        while at < end {
-            let (stop, is_fill) = if grid.is_contiguous() {
-                let (place, first) = grid.chunk_of_run(at);
-                (end.min(first + place.size()), !chunks.map.contains_key(&place.number))
-            } else {
-                (at + band(&grid, &self.shape(), at, end).1, false)
-            };
-            let bytes = (stop - at) * itemsize;
-            match is_fill {
-                true => (0..bytes).step_by(FILL_PIECE).for_each(|i| f(FILL_PIECE.min(bytes - i))),
-                false => f(bytes),
-            }
-            at = stop;
-        }
-    }
-
     /// [`Array::visit_run`] for chunks that are no runs: one [`band`] at a time.
     fn visit_bands(
         &self,
