@@ -1,4 +1,4 @@
-//! Large arrays, where moving the bytes is everything: in one string, and in pieces of 256 KiB.
+//! Large arrays, where moving the bytes is everything: in one string, and in pieces (of 1 MiB on the way in, 256 KiB on the way out).
 //!
 //! *raw* is noise that is kept as it is; *compressible* counts up, so the server compresses it on the way in and
 //! decompresses it on the way out, which SET and GET do not do: it buys memory and disk, not speed.
