@@ -512,6 +512,9 @@ impl Array {
                 used.push(*encoding);
             }
         }
+        if used.is_empty() {
+            used.push(Encoding::Raw); // no element, no chunk
+        }
         used
     }
 
