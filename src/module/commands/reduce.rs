@@ -114,6 +114,8 @@ impl Command for Sum {
         notes: &[
             "Result dtypes are NumPy's: bool and signed integers sum as int64, unsigned as uint64 (both wrap), floats and \
              complex numbers as themselves, accumulated in float64 or better. The sum of nothing is 0.",
+            "The same array gives the same bits on every machine and with every codec. Another chunk shape may change the last \
+             bit of a float result.",
         ],
     };
 

@@ -73,11 +73,13 @@ impl Header {
             return Err(Error::corrupt(FORMAT, 0, "the file does not begin with \\x93NUMPY"));
         }
         let (len, start) = match file.get(6..).ok_or_else(short)? {
-            [1, _, a, b, ..] => (u32::from(u16::from_le_bytes([*a, *b])), 10),
-            [2 | 3, _, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]), 12),
-            [1..=3, ..] | [] => return Err(short()),
-            [major, ..] => {
-                return Err(Error::corrupt(FORMAT, 6, format!("version {major} is not known (use 1, 2 or 3)")))
+            [1, 0, a, b, ..] => (u32::from(u16::from_le_bytes([*a, *b])), 10),
+            [2 | 3, 0, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]), 12),
+            [1..=3, 0, ..] | [1..=3] | [] => return Err(short()),
+            [major, rest @ ..] => {
+                let minor = rest.first().copied().unwrap_or(0);
+                let what = format!("version {major}.{minor} is not known (use 1.0, 2.0 or 3.0)");
+                return Err(Error::corrupt(FORMAT, 6, what));
             }
         };
         match usize::try_from(len) {
