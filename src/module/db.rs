@@ -71,6 +71,20 @@ impl<'c> Db<'c> {
         }
     }
 
+    /// Answers a read of one key: nil where there is none, else what `f` writes.
+    ///
+    /// # Errors
+    /// What [`Db::read`] and `f` answer.
+    pub fn answer(&self, key: Key<'_>, f: impl FnOnce(&Array) -> Result<()>) -> Result<()> {
+        match self.read(key)? {
+            None => {
+                self.reply.null();
+                Ok(())
+            }
+            Some(array) => f(&array),
+        }
+    }
+
     /// Opens `key` for writing.
     pub fn write<'d>(&'d self, key: Key<'d>) -> Slot<'d> {
         let mode = (raw::REDISMODULE_READ | raw::REDISMODULE_WRITE) as c_int;

@@ -240,20 +240,22 @@ pub const ARRAY: ArgSpec = one_of(
     ],
 );
 
+const FORMATS: &[ArgSpec] = &[
+    word("blob", "BLOB"),
+    word("pieces", "PIECES"),
+    word("npy", "NPY"),
+    word("arrow", "ARROW"),
+    word("values", "VALUES"),
+    word("json", "JSON"),
+    word("text", "TEXT"),
+    word("npz", "NPZ"), // of several arrays only, and therefore last
+];
+
 /// The *format* of the contract.
-pub const FORMAT: ArgSpec = one_of(
-    "format",
-    &[
-        word("blob", "BLOB"),
-        word("pieces", "PIECES"),
-        word("npy", "NPY"),
-        word("arrow", "ARROW"),
-        word("values", "VALUES"),
-        word("json", "JSON"),
-        word("text", "TEXT"),
-    ],
-)
-.optional();
+pub const FORMAT: ArgSpec = one_of("format", FORMATS.split_at(FORMATS.len() - 1).0).optional();
+
+/// The *format* of several arrays: `NPZ` too.
+pub const FORMAT_OF_SEVERAL: ArgSpec = one_of("format", FORMATS).optional();
 
 /// `EX`, `PX`, `EXAT`, `PXAT`, `KEEPTTL`.
 pub const EXPIRY: ArgSpec = one_of(

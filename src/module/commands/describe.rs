@@ -102,11 +102,10 @@ impl Command for Shape {
     }
 
     fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
-        match db.read(key)? {
-            None => db.reply().null(),
-            Some(array) => db.reply().shape(&array.shape()),
-        }
-        Ok(())
+        db.answer(key, |array| {
+            db.reply().shape(&array.shape());
+            Ok(())
+        })
     }
 }
 
@@ -133,10 +132,9 @@ impl Command for Dtype {
     }
 
     fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
-        match db.read(key)? {
-            None => db.reply().null(),
-            Some(array) => db.reply().bulk(array.dtype().name().as_bytes()),
-        }
-        Ok(())
+        db.answer(key, |array| {
+            db.reply().bulk(array.dtype().name().as_bytes());
+            Ok(())
+        })
     }
 }

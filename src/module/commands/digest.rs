@@ -33,11 +33,10 @@ impl Command for Digest {
     }
 
     fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
-        match db.read(key)? {
-            None => db.reply().null(),
-            Some(array) => db.reply().bulk(format!("{:016x}", digest_of(&array)?).as_bytes()),
-        }
-        Ok(())
+        db.answer(key, |array| {
+            db.reply().bulk(format!("{:016x}", digest_of(array)?).as_bytes());
+            Ok(())
+        })
     }
 }
 
@@ -64,13 +63,10 @@ impl Command for Verify {
     }
 
     fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
-        match db.read(key)? {
-            None => db.reply().null(),
-            Some(array) => {
-                array.verify()?;
-                db.reply().ok();
-            }
-        }
-        Ok(())
+        db.answer(key, |array| {
+            array.verify()?;
+            db.reply().ok();
+            Ok(())
+        })
     }
 }

@@ -9,7 +9,7 @@ use crate::module::error::{Refusal, Result};
 use crate::module::input::check_bytes;
 use crate::module::output::{self, Content, Format};
 use crate::module::register::Command;
-use crate::module::spec::{integer, key, one_of, string, word, Access, Keys, Spec};
+use crate::module::spec::{integer, key, string, Access, Keys, Spec, FORMAT_OF_SEVERAL};
 use crate::nd::array::Array;
 use crate::nd::format::{npy, npz};
 use crate::nd::index::Index;
@@ -45,20 +45,7 @@ impl Command for Mget {
             integer("numkeys"),
             key("key").multiple(),
             string("index").after("SLICE").optional(),
-            one_of(
-                "format",
-                &[
-                    word("blob", "BLOB"),
-                    word("pieces", "PIECES"),
-                    word("npy", "NPY"),
-                    word("arrow", "ARROW"),
-                    word("values", "VALUES"),
-                    word("json", "JSON"),
-                    word("text", "TEXT"),
-                    word("npz", "NPZ"),
-                ],
-            )
-            .optional(),
+            FORMAT_OF_SEVERAL,
         ],
         reply: "A list with an array for each key, nil where the key is missing or holds another type. With `NPZ` one .npz \
                 file, its members named by key.",

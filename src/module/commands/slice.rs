@@ -59,12 +59,6 @@ impl Command for Slice {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        match db.read(call.key)? {
-            None => {
-                db.reply().null();
-                Ok(())
-            }
-            Some(array) => select(&array, &call.index)?.reply(call.format, db.reply()),
-        }
+        db.answer(call.key, |array| select(array, &call.index)?.reply(call.format, db.reply()))
     }
 }
