@@ -10,6 +10,7 @@ mod mset;
 mod reduce;
 mod restorepart;
 mod set;
+mod setslice;
 mod show;
 mod slice;
 
@@ -50,6 +51,7 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    setslice::SetSlice,
     reduce::Sum,
     reduce::Mean,
     restorepart::RestorePart,
