@@ -65,6 +65,15 @@ impl Array {
             Storage::Chunked(chunks) => {
                 let grid = Grid::new(&shape, &chunks.chunk_shape, dtype).expect("checked when the array was made");
                 let mut stage = Stage::new(chunks, edit, dtype.itemsize(), limit);
+                if nbytes > limit {
+                    // What is too much is refused before the first chunk is made.
+                    let mut work = 0usize;
+                    visit(selection, layout, &shape, &grid, |place, patches| {
+                        work = work.saturating_add(stage.weigh(place, patches));
+                        Ok(())
+                    })?;
+                    stage.check(work)?;
+                }
                 let mut any_in_place = false;
                 visit(selection, layout, &shape, &grid, |place, patches| {
                     let staged = stage.take(place, patches)?;
@@ -137,6 +146,29 @@ impl<'a> Stage<'a> {
         // No sample of the whole array: every chunk is judged by itself.
         let chooser = Chooser::new(chunks.policy, itemsize, 0, |_, _| None);
         Stage { chunks, edit, chooser, itemsize, worked: 0, limit, elements: Vec::new(), done: BTreeMap::new() }
+    }
+
+    /// Bytes of elements that making a chunk anew would work through; for the most part, exactly.
+    fn weigh(&self, place: &ChunkBox, patches: Patches<'_>) -> usize {
+        let stored = self.chunks.map.get(&place.number);
+        let stays_constant = match patches {
+            Patches::Blocks([patch]) => patch.repeats_one() && patch.size() == place.size(),
+            _ => false,
+        };
+        let is_constant = stored.is_none_or(|c| c.encoding() == Encoding::Fill);
+        if stored.is_some_and(Chunk::is_editable) || (stays_constant && (is_constant || !self.edit.reads())) {
+            return 0;
+        }
+        place.size() * self.itemsize
+    }
+
+    /// Refuses more work than the limit.
+    fn check(&self, work: usize) -> Result<()> {
+        if work > self.limit {
+            let (what, unit) = ("the chunks to be made anew", "bytes");
+            return Err(Error::Limit { what, given: work as u128, limit: self.limit as u128, unit });
+        }
+        Ok(())
     }
 
     /// Makes a chunk anew, unless it can be changed where it lies: then false.
@@ -225,10 +257,7 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         self.worked = self.worked.saturating_add(nbytes);
-        if self.worked > self.limit {
-            let what = "the chunks to be made anew";
-            return Err(Error::Limit { what, given: self.worked as u128, limit: self.limit as u128, unit: "bytes" });
-        }
+        self.check(self.worked)?;
         let words = memory::words_for(nbytes);
         if self.elements.len() < words {
             let more = words - self.elements.len();

@@ -232,7 +232,7 @@ mod tests {
         let mut array = Array::from_source(Dtype::UInt64, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
         let selection = select("1:,0", &shape);
         let refused = array.write(&selection, &[9; 8], &Shape::scalar(), 20_000).unwrap_err().to_string();
-        assert_eq!(refused, "LIMIT the chunks to be made anew would take 20480 bytes, the limit is 20000");
+        assert_eq!(refused, "LIMIT the chunks to be made anew would take 32768 bytes, the limit is 20000");
         let refused = array.write(&selection, &[9; 40], &Shape::from([5]), 1 << 20).unwrap_err().to_string();
         assert_eq!(refused, "SHAPE a value of shape (5,) does not broadcast to the selection's shape (63, 16)");
         assert_eq!(all(&array), bytes);
