@@ -267,6 +267,16 @@ pub const ARRAY_OR_SCALAR: ArgSpec = one_of("array", ARRAYS);
 /// `IFDEQ`.
 pub const IF_DIGEST: ArgSpec = string("digest").after("IFDEQ").optional();
 
+/// Positions on an axis, in any of three forms.
+pub const POSITIONS: ArgSpec = one_of(
+    "positions",
+    &[
+        block("list-form", &[integer("n"), integer("position").optional().multiple()]),
+        string("int64-bytes").after("BLOB"),
+        block("pieces-form", &[integer("count").after("PIECES"), string("int64-bytes").multiple()]),
+    ],
+);
+
 const FORMATS: &[ArgSpec] = &[
     word("blob", "BLOB"),
     word("pieces", "PIECES"),

@@ -14,6 +14,7 @@ mod layout;
 mod packed;
 mod read;
 mod scatter;
+mod take;
 mod write;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ use super::source::Source;
 use packed::PackedShape;
 
 pub use read::Block;
+pub use take::{axis_length, Positions};
 pub use write::check_broadcast;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
@@ -292,6 +294,11 @@ impl Array {
                 shape.iter().for_each(|d| each(*d));
             }
         }
+    }
+
+    /// Whether it has this shape.
+    pub fn has_shape(&self, shape: &[usize]) -> bool {
+        self.shape.is(shape)
     }
 
     /// How many elements.

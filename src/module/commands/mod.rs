@@ -4,15 +4,18 @@ mod attributes;
 mod create;
 mod describe;
 mod digest;
+mod gather;
 mod get;
 mod mget;
 mod mset;
 mod reduce;
 mod restorepart;
+mod sample;
 mod set;
 mod setslice;
 mod show;
 mod slice;
+mod take;
 
 use redis_module::raw;
 
@@ -40,6 +43,7 @@ commands! {
     get::Get,
     mset::Mset,
     mget::Mget,
+    gather::Gather,
     create::Create,
     describe::Info,
     describe::Shape,
@@ -52,6 +56,8 @@ commands! {
     attributes::AttrDel,
     slice::Slice,
     setslice::SetSlice,
+    take::Take,
+    sample::Sample,
     reduce::Sum,
     reduce::Mean,
     restorepart::RestorePart,
