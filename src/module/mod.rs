@@ -18,6 +18,7 @@ mod output;
 mod register;
 mod reply;
 pub mod spec;
+mod values;
 
 use std::ffi::{c_int, CStr};
 use std::ptr::NonNull;
