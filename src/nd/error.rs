@@ -123,6 +123,29 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A shape that does not hold as many elements as there are.
+    Reshape {
+        /// How many there are.
+        size: usize,
+        /// The shape asked for.
+        shape: Shape,
+    },
+    /// A shape of another rank.
+    Resize {
+        /// The array's shape.
+        from: Shape,
+        /// The shape asked for.
+        to: Shape,
+    },
+    /// A value that cannot be appended along an axis.
+    AppendShape {
+        /// The value's shape.
+        value: Shape,
+        /// The array's shape.
+        to: Shape,
+        /// The axis, from 0.
+        axis: usize,
+    },
     /// A value whose shape does not broadcast to a selection's.
     Broadcast {
         /// The value's shape.
@@ -263,6 +286,9 @@ impl Error {
             | Ragged { .. }
             | StackShape { .. }
             | ChunkShape { .. }
+            | Reshape { .. }
+            | Resize { .. }
+            | AppendShape { .. }
             | Broadcast { .. } => "SHAPE",
             OutOfBounds { .. }
             | Position { .. }
@@ -355,6 +381,19 @@ impl fmt::Display for Error {
                 )
             }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
+            Reshape { size, shape } => write!(
+                f,
+                "{size} elements cannot be an array of shape {shape}, which holds {}",
+                shape.len_or_max()
+            ),
+            Resize { from, to } => {
+                write!(f, "an array of shape {from} cannot become {to} (it keeps its {} axes)", from.ndim())
+            }
+            AppendShape { value, to, axis } => write!(
+                f,
+                "a value of shape {value} cannot be appended to an array of shape {to} along axis {axis} (it must have as many \
+                 axes, and the same lengths but for that one)"
+            ),
             Broadcast { value, to } => {
                 write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
             }

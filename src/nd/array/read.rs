@@ -43,13 +43,13 @@ impl Array {
         };
         let grid = self.grid_of(chunks);
         for place in grid.chunks() {
-            match chunks.map.get(&place.number) {
-                None => f(&place, Block::Fill(&chunks.fill[..itemsize]))?,
-                Some(c) if c.encoding() == Encoding::Fill => f(&place, Block::Fill(c.stored_bytes()))?,
-                Some(c) => {
-                    let nbytes = place.size() * itemsize;
-                    c.with_elements(place.number, nbytes, itemsize, |e| f(&place, Block::Elements(e)))?;
-                }
+            let (number, nbytes) = (place.number, place.size() * itemsize);
+            let hidden = grid.hidden(&place) * itemsize;
+            let seen = grid.seen(place);
+            match chunks.map.get(&number) {
+                None => f(&seen, Block::Fill(&chunks.fill[..itemsize]))?,
+                Some(c) if c.encoding() == Encoding::Fill => f(&seen, Block::Fill(c.stored_bytes()))?,
+                Some(c) => c.with_elements(number, nbytes, itemsize, |e| f(&seen, Block::Elements(&e[hidden..])))?,
             }
         }
         Ok(())
@@ -88,6 +88,7 @@ impl Array {
         if !grid.is_contiguous() {
             return self.visit_bands(&grid, chunks, start, len, f);
         }
+        let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
         let end = start + len;
         let (mut place, mut first) = grid.chunk_of_run(start);
         loop {

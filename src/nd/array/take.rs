@@ -171,21 +171,26 @@ impl Array {
     fn take_rows(&self, positions: &Positions, row: usize, is_first: bool, out: &mut [u8]) -> Result<bool> {
         let Some(chunks) = self.chunks() else { return Ok(false) };
         let (grid, axis) = (self.grid_of(chunks), positions.axis);
+        // Rows hidden in front matter only where the rows are of the first axis.
+        let is_first = is_first && (axis == 0 || grid.lead() == 0);
         let Some(height) = grid.rows_per_chunk(axis).filter(|_| is_first) else { return Ok(false) };
+        let (lead, base) = (grid.lead(), grid.base());
+        // A chunk's number, and a row's place in it.
+        let locate = |at: usize| (base + ((at + lead) / height) as u64, (at + lead) % height); // below the number of chunks
         let itemsize = self.dtype.itemsize();
         let mut waiting: Vec<Waiting> = Vec::new();
         for (block, (out, list)) in out.chunks_mut(row * BLOCK).zip(positions.at.chunks(BLOCK)).enumerate() {
             // Step by step for the whole block: each step waits for memory, but none of its rows for another.
             let mut of_row: [Option<&Chunk>; BLOCK] = [None; BLOCK];
             for (chunk, &at) in of_row.iter_mut().zip(list) {
-                *chunk = chunks.map.get(&((at / height) as u64)); // below the number of chunks
+                *chunk = chunks.map.get(&locate(at).0);
             }
             let mut found = [Found::Constant(&[][..]); BLOCK];
             for (i, (found, (&at, chunk))) in found.iter_mut().zip(list.iter().zip(of_row)).enumerate() {
                 *found = match chunk {
                     None => Found::Constant(&chunks.fill[..itemsize]),
                     Some(c) => match c.encoding() {
-                        Encoding::Raw => Found::Row(&c.stored_bytes()[at % height * row..][..row]),
+                        Encoding::Raw => Found::Row(&c.stored_bytes()[locate(at).1 * row..][..row]),
                         Encoding::Fill => Found::Constant(c.stored_bytes()),
                         _ => {
                             if waiting.is_empty() {
@@ -193,8 +198,8 @@ impl Array {
                                 let bytes = most * std::mem::size_of::<Waiting>();
                                 waiting.try_reserve_exact(most).map_err(|_| Error::OutOfMemory { bytes })?;
                             }
-                            let (chunk, out) = ((at / height) as u64, block * BLOCK + i);
-                            waiting.push(Waiting { chunk, row: at % height, out });
+                            let (chunk, row) = locate(at);
+                            waiting.push(Waiting { chunk, row, out: block * BLOCK + i });
                             Found::Waiting
                         }
                     },
