@@ -130,6 +130,13 @@ pub enum Error {
         /// The shape asked for.
         shape: Shape,
     },
+    /// A shape with an open length that nothing, or everything, fits.
+    OpenShape {
+        /// How many elements there are.
+        size: usize,
+        /// The product of the other lengths.
+        others: usize,
+    },
     /// A shape of another rank.
     Resize {
         /// The array's shape.
@@ -287,6 +294,7 @@ impl Error {
             | StackShape { .. }
             | ChunkShape { .. }
             | Reshape { .. }
+            | OpenShape { .. }
             | Resize { .. }
             | AppendShape { .. }
             | Broadcast { .. } => "SHAPE",
@@ -386,6 +394,12 @@ impl fmt::Display for Error {
                 "{size} elements cannot be an array of shape {shape}, which holds {}",
                 shape.len_or_max()
             ),
+            OpenShape { size, others: 0 } => {
+                write!(f, "-1 stands for nothing where another axis is empty ({size} elements are there)")
+            }
+            OpenShape { size, others } => {
+                write!(f, "{size} elements do not divide by {others}, the product of the lengths beside -1")
+            }
             Resize { from, to } => {
                 write!(f, "an array of shape {from} cannot become {to} (it keeps its {} axes)", from.ndim())
             }

@@ -1,5 +1,6 @@
 //! The commands: the table of contents.
 
+mod append;
 mod attributes;
 mod create;
 mod describe;
@@ -9,6 +10,7 @@ mod get;
 mod mget;
 mod mset;
 mod reduce;
+mod reshape;
 mod restorepart;
 mod sample;
 mod set;
@@ -56,6 +58,10 @@ commands! {
     attributes::AttrDel,
     slice::Slice,
     setslice::SetSlice,
+    append::Append,
+    reshape::Reshape,
+    reshape::Resize,
+    reshape::Astype,
     take::Take,
     sample::Sample,
     reduce::Sum,
