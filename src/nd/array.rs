@@ -15,6 +15,7 @@ mod packed;
 mod read;
 mod scatter;
 mod take;
+mod update;
 mod write;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use packed::PackedShape;
 
 pub use read::Block;
 pub use take::{axis_length, Positions};
+pub use update::check_operand;
 pub use write::check_broadcast;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
