@@ -9,6 +9,7 @@
 //! nobody shares it.
 
 mod edit;
+mod effort;
 mod gather;
 mod layout;
 mod packed;
@@ -29,6 +30,7 @@ use super::codec::{Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::Result;
 use super::grid::{auto_chunk_shape, c_steps, copy_region, Grid};
+use super::interrupt;
 use super::memory::{self, Buffer};
 use super::scalar::Scalar;
 use super::shape::Shape;
@@ -36,6 +38,7 @@ use super::source::Source;
 
 use packed::PackedShape;
 
+pub use effort::Effort;
 pub use read::Block;
 pub use take::{axis_length, Positions};
 pub use write::check_broadcast;
@@ -474,6 +477,14 @@ impl Array {
         }
     }
 
+    /// The digest, where it is remembered.
+    pub fn known_digest(&self) -> Option<u64> {
+        match &self.body {
+            Body::Plain(_) => None,
+            Body::Rich(rich) => rich.digest.get().copied(),
+        }
+    }
+
     /// XXH3-64 over dtype, shape and little-endian elements: the same whatever the codec or the chunks.
     ///
     /// The bytes hashed: the dtype's name, a zero byte, the rank as one byte, each length as eight, then the elements in
@@ -482,10 +493,8 @@ impl Array {
     /// # Errors
     /// `CORRUPT` where a chunk does not decode.
     pub fn digest(&self) -> Result<u64> {
-        if let Body::Rich(rich) = &self.body {
-            if let Some(digest) = rich.digest.get() {
-                return Ok(*digest);
-            }
+        if let Some(digest) = self.known_digest() {
+            return Ok(digest);
         }
         let mut hash = Xxh3::new();
         let shape = self.shape();
@@ -514,6 +523,7 @@ impl Array {
         let grid = self.grid_of(chunks);
         let itemsize = self.dtype.itemsize();
         for (number, chunk) in &chunks.map {
+            interrupt::check()?;
             chunk.verify(*number)?;
             chunk.with_elements(*number, grid.chunk(*number).size() * itemsize, itemsize, |_| Ok(()))?;
         }

@@ -33,6 +33,12 @@ thread_local! {
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Gives back the memory that the thread keeps from chunk to chunk.
+pub fn release_scratch() {
+    DECODED.take();
+    ENCODED.take();
+}
+
 impl Chunk {
     /// Encodes elements as `chooser` decides; one copy of the bytes when they stay raw.
     ///
