@@ -8,10 +8,15 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod edit;
+mod effort;
 mod gather;
+mod layout;
 mod packed;
 mod read;
+mod scatter;
 mod take;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -25,6 +30,7 @@ use super::codec::{Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::Result;
 use super::grid::{auto_chunk_shape, c_steps, copy_region, raw_chunk_shape, Grid};
+use super::interrupt;
 use super::memory::{self, Buffer};
 use super::scalar::Scalar;
 use super::shape::Shape;
@@ -32,8 +38,10 @@ use super::source::Source;
 
 use packed::PackedShape;
 
+pub use effort::Effort;
 pub use read::Block;
 pub use take::{axis_length, Positions};
+pub use write::check_broadcast;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
 #[derive(Clone, Debug)]
@@ -152,6 +160,13 @@ impl Chunks {
         self.stored_bytes += if kept { bytes } else { 0 };
         self.memory += if kept { cost } else { 0 };
         if let Some(old) = old {
+            self.stored_bytes -= old.stored_bytes().len();
+            self.memory -= old.memory();
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(old) = self.map.remove(&number) {
             self.stored_bytes -= old.stored_bytes().len();
             self.memory -= old.memory();
         }
@@ -474,6 +489,14 @@ impl Array {
         }
     }
 
+    /// The digest, where it is remembered.
+    pub fn known_digest(&self) -> Option<u64> {
+        match &self.body {
+            Body::Plain(_) => None,
+            Body::Rich(rich) => rich.digest.get().copied(),
+        }
+    }
+
     /// XXH3-64 over dtype, shape and little-endian elements: the same whatever the codec or the chunks.
     ///
     /// The bytes hashed: the dtype's name, a zero byte, the rank as one byte, each length as eight, then the elements in
@@ -482,10 +505,8 @@ impl Array {
     /// # Errors
     /// `CORRUPT` where a chunk does not decode.
     pub fn digest(&self) -> Result<u64> {
-        if let Body::Rich(rich) = &self.body {
-            if let Some(digest) = rich.digest.get() {
-                return Ok(*digest);
-            }
+        if let Some(digest) = self.known_digest() {
+            return Ok(digest);
         }
         let mut hash = Xxh3::new();
         let shape = self.shape();
@@ -514,6 +535,7 @@ impl Array {
         let grid = self.grid_of(chunks);
         let itemsize = self.dtype.itemsize();
         for (number, chunk) in &chunks.map {
+            interrupt::check()?;
             chunk.verify(*number)?;
             chunk.with_elements(*number, grid.chunk(*number).size() * itemsize, itemsize, |_| Ok(()))?;
         }

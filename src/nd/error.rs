@@ -123,6 +123,13 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A value whose shape does not broadcast to a selection's.
+    Broadcast {
+        /// The value's shape.
+        value: Shape,
+        /// The selection's shape.
+        to: Shape,
+    },
     // INDEX
     /// A position outside an axis.
     OutOfBounds {
@@ -237,6 +244,9 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
+    // ERR
+    /// Nobody waits for the answer any more.
+    Interrupted,
 }
 
 impl Error {
@@ -255,7 +265,8 @@ impl Error {
             | ElementCount { .. }
             | Ragged { .. }
             | StackShape { .. }
-            | ChunkShape { .. } => "SHAPE",
+            | ChunkShape { .. }
+            | Broadcast { .. } => "SHAPE",
             OutOfBounds { .. }
             | Position { .. }
             | TooManyIndices { .. }
@@ -269,6 +280,7 @@ impl Error {
             TooManyElements { .. } | Limit { .. } => "LIMIT",
             Corrupt { .. } => "CORRUPT",
             OutOfMemory { .. } => "OOM",
+            Interrupted => "ERR",
         }
     }
 
@@ -347,6 +359,9 @@ impl fmt::Display for Error {
                 )
             }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
+            Broadcast { value, to } => {
+                write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
+            }
             OutOfBounds { axis, index, len: 0 } => {
                 write!(f, "axis {axis}: index {index} is out of bounds for length 0 (the axis is empty)")
             }
@@ -395,6 +410,7 @@ impl fmt::Display for Error {
             Corrupt { format: format @ "chunk", at, what } => write!(f, "{format} {at}: {what}"),
             Corrupt { format, at, what } => write!(f, "{format} at byte {at}: {what}"),
             OutOfMemory { bytes } => write!(f, "{bytes} bytes of memory were asked for and not given"),
+            Interrupted => f.write_str("the work was given up: nobody waits for it"),
         }
     }
 }

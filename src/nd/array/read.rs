@@ -11,6 +11,7 @@ use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
+use crate::nd::interrupt;
 use crate::nd::memory::{self, Buffer};
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
@@ -52,6 +53,7 @@ impl Array {
                 true => each_cut(&place, &cut, |part, _| f(part, Block::Fill(element))),
                 false => f(&place, Block::Fill(element)),
             };
+            interrupt::check()?;
             match chunks.map.get(&place.number) {
                 None => fill(&chunks.fill[..itemsize])?,
                 Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
@@ -103,6 +105,7 @@ impl Array {
         let end = start + len;
         let (mut place, mut first) = grid.chunk_of_run(start);
         loop {
+            interrupt::check()?;
             let size = place.size();
             let part = start.max(first) - first..end.min(first + size) - first;
             let bytes = part.start * itemsize..part.end * itemsize;
@@ -197,6 +200,7 @@ impl Array {
         let counts: SmallVec<[usize; 4]> = axes.iter().map(|a| a.len).collect();
         let out_steps = c_steps(&counts);
         grid.parts(axes, |part| {
+            interrupt::check()?;
             let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
                 copy_region(
                     elements,
