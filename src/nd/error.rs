@@ -258,6 +258,9 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
+    // ERR
+    /// Nobody waits for the answer any more.
+    Interrupted,
 }
 
 impl Error {
@@ -293,6 +296,7 @@ impl Error {
             TooManyElements { .. } | Limit { .. } => "LIMIT",
             Corrupt { .. } => "CORRUPT",
             OutOfMemory { .. } => "OOM",
+            Interrupted => "ERR",
         }
     }
 
@@ -426,6 +430,7 @@ impl fmt::Display for Error {
             Corrupt { format: format @ "chunk", at, what } => write!(f, "{format} {at}: {what}"),
             Corrupt { format, at, what } => write!(f, "{format} at byte {at}: {what}"),
             OutOfMemory { bytes } => write!(f, "{bytes} bytes of memory were asked for and not given"),
+            Interrupted => f.write_str("the work was given up: nobody waits for it"),
         }
     }
 }
