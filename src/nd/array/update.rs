@@ -276,12 +276,12 @@ mod tests {
         let mut array = Array::filled(&shape, zeros, &options).unwrap();
         let two = 2.0f64.to_le_bytes();
         let row = select("7", &shape);
-        array.update(&row, Operator::Add, Dtype::Float64, &two, &Shape::scalar(), 0).unwrap();
-        array.update(&row, Operator::Mul, Dtype::Float64, &two, &Shape::scalar(), 0).unwrap();
+        array.update(&row, Operator::Add, Dtype::Float64, &two, &Shape::scalar(), 1 << 20).unwrap();
+        array.update(&row, Operator::Mul, Dtype::Float64, &two, &Shape::scalar(), 1 << 20).unwrap();
         let flat = (7 << 20) + 12345;
         assert_eq!(array.element(flat).unwrap(), crate::nd::scalar::Scalar::of(5.0f64));
         assert_eq!(array.stored_bytes(), 128 * 8);
-        array.update(&row, Operator::Div, Dtype::Float64, &10.0f64.to_le_bytes(), &Shape::scalar(), 0).unwrap();
+        array.update(&row, Operator::Div, Dtype::Float64, &10.0f64.to_le_bytes(), &Shape::scalar(), 1 << 20).unwrap();
         assert_eq!(array.stored_bytes(), 0, "the fill value again");
     }
 
