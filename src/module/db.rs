@@ -13,9 +13,11 @@ use redis_module::raw;
 use triomphe::Arc;
 
 use super::args::Key;
+use super::cost::Cost;
 use super::datatype;
 use super::error::{Refusal, Result};
 use super::ffi::{api, OK};
+use super::pool;
 use super::reply::Reply;
 use crate::nd::array::Array;
 
@@ -102,11 +104,31 @@ impl<'c> Db<'c> {
     /// What [`Db::read`] and `f` answer.
     pub fn answer(&self, key: Key<'_>, f: impl FnOnce(&Array) -> Result<()>) -> Result<()> {
         match self.read(key)? {
-            None => {
-                self.reply.null();
-                Ok(())
-            }
+            None => self.nil(),
             Some(array) => f(&array),
+        }
+    }
+
+    /// Ends a read of a key that is missing.
+    ///
+    /// # Errors
+    /// None.
+    pub fn nil(&self) -> Result<()> {
+        self.reply.null();
+        Ok(())
+    }
+
+    /// Ends a read by `job`, which writes the reply: here where that is soon done, on a worker where `cost` says that it
+    /// would hold other clients up (see `pool`). The job owns what it needs, and keeps the rules of `Command::run`: all that
+    /// can fail comes before the first word of the reply.
+    ///
+    /// # Errors
+    /// What the job answers.
+    pub fn finish(&self, cost: Cost, job: impl FnOnce(&Reply) -> Result<()> + Send + 'static) -> Result<()> {
+        if cost.is_long() {
+            pool::run(self.ctx, &self.reply, job)
+        } else {
+            job(&self.reply)
         }
     }
 

@@ -7,6 +7,7 @@ mod describe;
 mod digest;
 mod gather;
 mod get;
+mod item;
 mod mget;
 mod mset;
 mod reduce;
@@ -18,6 +19,7 @@ mod setslice;
 mod show;
 mod slice;
 mod take;
+mod update;
 
 use redis_module::raw;
 
@@ -57,7 +59,9 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    item::Item,
     setslice::SetSlice,
+    update::Update,
     append::Append,
     reshape::Reshape,
     reshape::Resize,

@@ -13,6 +13,7 @@ use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{axis_parts, c_steps, copy_region, count_parts, AxisPart, Grid, PerAxis};
 use crate::nd::index::{Advanced, AxisRange};
+use crate::nd::interrupt;
 use crate::nd::shape::Shape;
 
 /// A selection makes at most this many picks: about a second or two of work.
@@ -82,6 +83,7 @@ impl Array {
                 picks.sort_unstable_by_key(|p| (p.chunk, p.out));
             }
             for group in picks.chunk_by(|a, b| a.chunk == b.chunk) {
+                interrupt::check()?;
                 self.copy_picks(&plan, chunks, group, out)?;
             }
         }
