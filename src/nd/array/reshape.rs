@@ -229,7 +229,7 @@ mod tests {
             policy in prop::sample::select(Policy::ALL),
         ) {
             let total: usize = dims.iter().product();
-            let scale = 64; // no tiny chunks
+            let scale = 256; // no tiny chunks
             let shape: Vec<usize> = dims.iter().copied().chain([scale]).collect();
             let mut cut: Vec<usize> = chunk[..dims.len()].to_vec();
             cut.push(scale);
@@ -238,10 +238,10 @@ mod tests {
             let to = match swap {
                 0 => vec![total * scale],
                 1 => vec![scale, total],
-                2 => vec![total, 8, 8],
+                2 => vec![total * 4, 8, 8],
                 3 => shape.iter().rev().copied().collect(),
                 4 => vec![1, total * 2, 1, scale / 2],
-                _ => vec![total * 4, 16],
+                _ => vec![total * 16, 16],
             };
             let small = StoreOptions { chunk_bytes: 4096, ..StoreOptions::default() };
             a.reshape(&Shape::new(&to).unwrap(), &small, 1 << 20).unwrap();
