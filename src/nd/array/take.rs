@@ -4,7 +4,7 @@
 //! chunks wait until all others are there, and are then taken chunk by chunk, so that each is decoded once. Everything
 //! else is a selection by one list, see gather.rs.
 
-use super::Array;
+use super::{Array, Effort};
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::index::{normalize_axes, Advanced, Selection};
@@ -46,6 +46,16 @@ fn length_of(shape: &Shape, axis: usize) -> usize {
 /// `INDEX` for an axis that is not there. A scalar has the axis 0, of length 1, as in `numpy.take`.
 pub fn axis_length(shape: &Shape, axis: i64) -> Result<usize> {
     axis_of(shape, axis).map(|axis| length_of(shape, axis))
+}
+
+impl Array {
+    /// What reading `n` rows along an axis takes.
+    ///
+    /// # Errors
+    /// As [`axis_length`].
+    pub fn effort_of_axis(&self, axis: i64, n: usize) -> Result<Effort> {
+        Ok(self.effort_of_rows(axis_of(&self.shape(), axis)?, n))
+    }
 }
 
 impl Positions {
