@@ -4,6 +4,7 @@
 //! one of [`Slot`]'s consuming methods followed by [`Db::commit`]; only then is the key signalled as modified, so that a
 //! refused write does not break a `WATCH`.
 
+use std::convert::Infallible;
 use std::ffi::{c_int, c_void, CStr};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -296,6 +297,11 @@ impl Slot<'_> {
 
     /// Changes the array, copying it first where a snapshot shares it (chunks stay shared). Nothing without an array.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut Array) -> R) -> Option<R> {
+        self.try_change(|array| Ok::<R, Infallible>(change(array))).map(|Ok(outcome)| outcome)
+    }
+
+    /// [`Slot::change`] by what may be refused. Then it has changed nothing, and the key keeps the array it has.
+    pub fn try_change<R, E>(&mut self, change: impl FnOnce(&mut Array) -> Result<R, E>) -> Option<Result<R, E>> {
         let Holds::Array(value) = self.opened.holds() else { return None };
         // SAFETY: ffi invariant 4.
         let mut array = ManuallyDrop::new(unsafe { Arc::from_raw(value.as_ptr()) });
@@ -304,7 +310,9 @@ impl Slot<'_> {
         }
         let mut copy = (**array).clone();
         let outcome = change(&mut copy);
-        self.replace(copy);
+        if outcome.is_ok() {
+            self.replace(copy);
+        }
         Some(outcome)
     }
 

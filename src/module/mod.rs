@@ -21,6 +21,7 @@ mod pool;
 mod register;
 mod reply;
 pub mod spec;
+mod values;
 
 use std::ffi::{c_int, CStr};
 use std::ptr::NonNull;

@@ -8,11 +8,15 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod edit;
 mod effort;
 mod gather;
+mod layout;
 mod packed;
 mod read;
+mod scatter;
 mod take;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -37,6 +41,7 @@ use packed::PackedShape;
 pub use effort::Effort;
 pub use read::Block;
 pub use take::{axis_length, Positions};
+pub use write::check_broadcast;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
 #[derive(Clone, Debug)]
@@ -152,6 +157,13 @@ impl Chunks {
         self.stored_bytes += if kept { bytes } else { 0 };
         self.memory += if kept { cost } else { 0 };
         if let Some(old) = old {
+            self.stored_bytes -= old.stored_bytes().len();
+            self.memory -= old.memory();
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(old) = self.map.remove(&number) {
             self.stored_bytes -= old.stored_bytes().len();
             self.memory -= old.memory();
         }

@@ -57,6 +57,14 @@ impl Chunk {
         })
     }
 
+    /// A chunk whose every element is this one.
+    ///
+    /// # Errors
+    /// `OOM` where the allocator says no.
+    pub fn constant(element: &[u8]) -> Result<Chunk> {
+        Chunk::stored(Encoding::Fill, element)
+    }
+
     /// Copies bytes that are encoded already.
     fn stored(encoding: Encoding, source: &[u8]) -> Result<Chunk> {
         let bytes = memory::buffer_from(source)?;
@@ -179,6 +187,24 @@ impl Chunk {
             Some(stored) if stored.encoding == Encoding::Raw && stored.len as usize == elements.len() => {
                 let bytes = memory::bytes_mut(&mut stored.bytes, elements.len());
                 bytes.copy_from_slice(elements);
+                stored.checksum = xxh3_64(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether [`Chunk::edit`] would change it: raw, and shared by nobody.
+    pub fn is_editable(&self) -> bool {
+        self.0.encoding == Encoding::Raw && Arc::is_unique(&self.0)
+    }
+
+    /// Changes the elements of a raw chunk that nobody shares where they lie; false where that is not so.
+    pub fn edit(&mut self, change: impl FnOnce(&mut [u8])) -> bool {
+        match Arc::get_mut(&mut self.0) {
+            Some(stored) if stored.encoding == Encoding::Raw => {
+                let bytes = memory::bytes_mut(&mut stored.bytes, stored.len as usize);
+                change(bytes);
                 stored.checksum = xxh3_64(bytes);
                 true
             }

@@ -123,6 +123,13 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A value whose shape does not broadcast to a selection's.
+    Broadcast {
+        /// The value's shape.
+        value: Shape,
+        /// The selection's shape.
+        to: Shape,
+    },
     // INDEX
     /// A position outside an axis.
     OutOfBounds {
@@ -258,7 +265,8 @@ impl Error {
             | ElementCount { .. }
             | Ragged { .. }
             | StackShape { .. }
-            | ChunkShape { .. } => "SHAPE",
+            | ChunkShape { .. }
+            | Broadcast { .. } => "SHAPE",
             OutOfBounds { .. }
             | Position { .. }
             | TooManyIndices { .. }
@@ -351,6 +359,9 @@ impl fmt::Display for Error {
                 )
             }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
+            Broadcast { value, to } => {
+                write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
+            }
             OutOfBounds { axis, index, len: 0 } => {
                 write!(f, "axis {axis}: index {index} is out of bounds for length 0 (the axis is empty)")
             }

@@ -81,6 +81,8 @@ pub struct Part {
     pub chunk_strides: PerAxis<isize>,
     /// Element of the output (C order) where it goes.
     pub out_start: usize,
+    /// Where that is along each axis of the output.
+    pub outs: PerAxis<usize>,
     /// How many elements along each axis.
     pub counts: PerAxis<usize>,
 }
@@ -223,6 +225,7 @@ impl Grid {
                 chunk_start: 0,
                 chunk_strides: SmallVec::new(),
                 out_start: parts.iter().zip(&out_strides).map(|(p, s)| p.out * s).sum(),
+                outs: parts.iter().map(|p| p.out).collect(),
                 counts: parts.iter().map(|p| p.count).collect(),
                 chunk,
             };
@@ -399,6 +402,9 @@ fn copy_strided(
     ) {
         let source = source.as_chunks::<N>().0;
         let out = out.as_chunks_mut::<N>().0;
+        if source_step == 0 && out_step == 1 {
+            return out[to as usize..to as usize + count].fill(source[from as usize]);
+        }
         for _ in 0..count {
             out[to as usize] = source[from as usize];
             from += source_step;

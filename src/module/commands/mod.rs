@@ -12,6 +12,7 @@ mod reduce;
 mod restorepart;
 mod sample;
 mod set;
+mod setslice;
 mod show;
 mod slice;
 mod take;
@@ -54,6 +55,7 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    setslice::SetSlice,
     take::Take,
     sample::Sample,
     reduce::Sum,
