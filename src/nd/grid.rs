@@ -312,6 +312,23 @@ pub fn auto_chunk_shape(shape: &Shape, dtype: Dtype, target: usize) -> Shape {
     chunk
 }
 
+/// The chunk shape for elements that stay raw: as many neighbouring chunks of the shape `chunk`, which
+/// [`auto_chunk_shape`] made, as fit in `target` bytes, taken together as one run of elements.
+///
+/// Nothing has to be decoded to read a part of them, and one long run is read, and answered, without joining.
+pub fn raw_chunk_shape(shape: &Shape, dtype: Dtype, mut chunk: Shape, target: usize) -> Shape {
+    let mut fits = target / chunk.len_or_max().saturating_mul(dtype.itemsize()).max(1);
+    for (c, d) in chunk.dims_mut().iter_mut().zip(shape.iter()).rev().filter(|(c, d)| **c < **d) {
+        if fits.saturating_mul(*c) < *d {
+            *c *= fits.max(1);
+            break;
+        }
+        fits /= d.div_ceil(*c);
+        *c = *d;
+    }
+    chunk
+}
+
 /// Whether an axis of length `d` is the only long one in front: nothing outside it repeats its ragged end.
 fn chunk_is_outermost(shape: &Shape, d: usize) -> bool {
     shape.iter().find(|n| **n != 1) == Some(&d)
@@ -467,6 +484,36 @@ mod tests {
             let chunk = auto_chunk_shape(&shape, Dtype::Float64, 65536);
             assert!(Grid::new(&shape, &chunk, Dtype::Float64).unwrap().is_contiguous(), "{shape}");
             assert_eq!(&chunk.iter().map(|c| (*c).max(1)).collect::<Vec<_>>()[..], want, "{shape}");
+        }
+    }
+
+    #[test]
+    fn raw_chunks_are_whole_numbers_of_automatic_ones() {
+        for (shape, want) in [
+            (&[1000][..], &[1000][..]),
+            (&[1_000_000], &[131_072]),
+            (&[1797, 8, 8], &[1797, 8, 8]),
+            (&[17970, 8, 8], &[2048, 8, 8]),
+            (&[10_000, 9000], &[14, 9000]),
+            (&[3, 10_000], &[3, 10_000]),
+            (&[2, 1000, 1000], &[1, 128, 1000]),
+            (&[4, 30, 1000], &[4, 30, 1000]),
+            (&[], &[]),
+        ] {
+            let shape = Shape::new(shape).unwrap();
+            let small = auto_chunk_shape(&shape, Dtype::Float64, 65536);
+            let long = raw_chunk_shape(&shape, Dtype::Float64, small.clone(), 1 << 20);
+            assert_eq!(&long[..], want, "{shape}");
+            assert!(long.len_or_max() * 8 <= 1 << 20);
+            let grid = Grid::new(&shape, &long, Dtype::Float64).unwrap();
+            assert!(grid.is_contiguous(), "{shape}");
+            let borders = |chunk: &Shape| -> Vec<usize> {
+                let grid = Grid::new(&shape, chunk, Dtype::Float64).unwrap();
+                let strides = shape.c_strides();
+                grid.chunks().map(|c| c.offset.iter().zip(&strides).map(|(o, s)| o * s).sum()).collect()
+            };
+            let small = borders(&small);
+            assert!(borders(&long).iter().all(|b| small.binary_search(b).is_ok()), "{shape}");
         }
     }
 

@@ -6,6 +6,7 @@ mod describe;
 mod digest;
 mod gather;
 mod get;
+mod item;
 mod mget;
 mod mset;
 mod reduce;
@@ -16,6 +17,7 @@ mod setslice;
 mod show;
 mod slice;
 mod take;
+mod update;
 
 use redis_module::raw;
 
@@ -55,7 +57,9 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    item::Item,
     setslice::SetSlice,
+    update::Update,
     take::Take,
     sample::Sample,
     reduce::Sum,
