@@ -8,6 +8,7 @@ use super::{Array, Effort};
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::index::{normalize_axes, Advanced, Selection};
+use crate::nd::interrupt;
 use crate::nd::shape::Shape;
 
 /// Positions on an axis of an array, each counted from its front.
@@ -157,6 +158,9 @@ impl Array {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut last = None;
         for (i, (out, &at)) in out.chunks_exact_mut(row).zip(&positions.at).enumerate() {
+            if i.is_multiple_of(4096) {
+                interrupt::check()?;
+            }
             let number = (at / height) as u64; // below the number of chunks
             let chunk = match last {
                 Some((same, chunk)) if same == number => chunk,
@@ -182,6 +186,7 @@ impl Array {
         }
         waiting.sort_unstable_by_key(|w| w.chunk);
         for group in waiting.chunk_by(|a, b| a.chunk == b.chunk) {
+            interrupt::check()?;
             let number = group[0].chunk;
             let Some(chunk) = chunks.map.get(&number) else { continue }; // it was there above
             chunk.with_elements(number, grid.chunk(number).size() * itemsize, itemsize, |elements| {
