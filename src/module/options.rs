@@ -81,7 +81,7 @@ impl SetOptions {
         match name {
             "NX" => self.existence = Some(Existence::Missing),
             "XX" => self.existence = Some(Existence::Present),
-            "CODEC" => self.policy = Some(Policy::parse(args.bytes("a codec")?)?),
+            "CODEC" => self.policy = Some(Policy::parse(args.bytes("a codec")?, config::compression())?),
             "CHUNK" => self.chunk_shape = Some(args.shape()?),
             "IFDEQ" => self.digest = Some(DigestCondition::Equal(digest(args)?)),
             "IFDNE" => self.digest = Some(DigestCondition::Different(digest(args)?)),
@@ -105,7 +105,7 @@ impl SetOptions {
         let mut store = config::store_options();
         if let Some(policy) = self.policy {
             store.policy = policy;
-            store.codec_given = policy != Policy::Auto;
+            store.codec_given = !matches!(policy, Policy::Auto(_));
         }
         store.chunk_shape = self.chunk_shape.clone();
         store

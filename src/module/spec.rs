@@ -275,7 +275,9 @@ pub const EXISTENCE: ArgSpec = one_of("condition", &[word("nx", "NX"), word("xx"
 
 /// `CODEC`.
 pub const CODEC: ArgSpec =
-    one_of("codec", &[word("auto", "auto"), word("raw", "raw"), word("lz4", "lz4")]).after("CODEC").optional();
+    one_of("codec", &[word("auto", "auto"), word("raw", "raw"), word("lz4", "lz4"), word("zstd", "zstd[:level]")])
+        .after("CODEC")
+        .optional();
 
 /// `CHUNK`.
 pub const CHUNK: ArgSpec = string("chunk-shape").after("CHUNK").optional();

@@ -12,6 +12,7 @@ mod gather;
 mod packed;
 mod read;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -19,8 +20,8 @@ use super::checksum::Xxh3;
 use smallvec::SmallVec;
 
 use super::attributes::Attributes;
-use super::chunk::{self, Chunk};
-use super::codec::{Chooser, Encoding, Policy};
+use super::chunk::Chunk;
+use super::codec::{fill_with, Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::Result;
 use super::grid::{auto_chunk_shape, c_steps, copy_region, Grid};
@@ -94,7 +95,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
         StoreOptions {
-            policy: Policy::Auto,
+            policy: Policy::default(),
             chunk_shape: None,
             chunk_bytes: 64 << 10,
             inline_bytes: 4 << 10,
@@ -186,7 +187,7 @@ impl Array {
         let grid = options.grid(dtype, shape)?;
         let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
         let itemsize = dtype.itemsize();
-        let chooser = Chooser::new(options.policy, itemsize, nbytes, |start, len| source.peek(start, len));
+        let chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
         let mut list = Vec::with_capacity(grid.len().min(1 << 20) as usize);
         if grid.is_contiguous() {
             for place in grid.chunks() {
@@ -218,7 +219,7 @@ impl Array {
         let element = fill.to_le_bytes();
         if options.keeps_plain(nbytes) {
             let mut buffer = memory::buffer_zeroed(nbytes)?;
-            chunk::fill_with(&element[..dtype.itemsize()], memory::bytes_mut(&mut buffer, nbytes));
+            fill_with(&element[..dtype.itemsize()], memory::bytes_mut(&mut buffer, nbytes));
             return Ok(Array::plain(dtype, shape, buffer));
         }
         let grid = options.grid(dtype, shape)?;
@@ -437,7 +438,7 @@ impl Array {
                     && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some());
                 let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(dtype.itemsize());
                 if !raw_and_ours
-                    || !stays_raw(&grid, dtype.itemsize(), nbytes, &*source, options.policy)
+                    || !stays_raw(&grid, dtype, nbytes, &*source, options.policy)
                     || !source.make_infallible(chunk_bytes)
                 {
                     return false;
@@ -505,17 +506,24 @@ impl Array {
     pub fn encodings(&self) -> SmallVec<[Encoding; 4]> {
         let Some(chunks) = self.chunks() else { return SmallVec::from_slice(&[Encoding::Raw]) };
         let mut used: SmallVec<[Encoding; 4]> = SmallVec::new();
-        let absent = self.grid_of(chunks).len() > chunks.map.len() as u64;
-        for encoding in Encoding::ALL {
-            let implied = *encoding == Encoding::Fill && absent;
-            if implied || chunks.map.values().any(|c| c.encoding() == *encoding) {
-                used.push(*encoding);
+        if self.grid_of(chunks).len() > chunks.map.len() as u64 {
+            used.push(Encoding::Fill);
+        }
+        for chunk in chunks.map.values() {
+            if !used.contains(&chunk.encoding()) {
+                used.push(chunk.encoding());
             }
         }
         if used.is_empty() {
             used.push(Encoding::Raw); // no element, no chunk
         }
+        used.sort_unstable();
         used
+    }
+
+    /// The names of [`Array::encodings`], as `ND.INFO` shows them.
+    pub fn codec_names(&self) -> Vec<Cow<'static, str>> {
+        self.encodings().iter().map(|e| e.name(self.dtype.itemsize())).collect()
     }
 
     /// Calls `f` with every buffer that nobody shares, for a defragmenter to move.
@@ -531,14 +539,14 @@ impl Array {
 }
 
 /// Whether every chunk of a contiguous grid would be kept raw, as far as can be told without taking elements.
-fn stays_raw(grid: &Grid, itemsize: usize, nbytes: usize, source: &dyn Source, policy: Policy) -> bool {
-    let chooser = Chooser::new(policy, itemsize, nbytes, |start, len| source.peek(start, len));
-    if chooser.is_settled(nbytes) {
+fn stays_raw(grid: &Grid, dtype: Dtype, nbytes: usize, source: &dyn Source, policy: Policy) -> bool {
+    let chooser = Chooser::new(policy, dtype, nbytes, |start, len| source.peek(start, len));
+    if chooser.is_settled() {
         return chooser.keeps_raw();
     }
     let mut start = 0;
     grid.chunks().all(|place| {
-        let len = place.size() * itemsize;
+        let len = place.size() * dtype.itemsize();
         start += len;
         source.peek(start - len, len).is_some_and(|chunk| chooser.stays_raw(chunk))
     })

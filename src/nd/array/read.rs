@@ -6,8 +6,7 @@
 use smallvec::SmallVec;
 
 use super::{Array, Chunks};
-use crate::nd::chunk;
-use crate::nd::codec::Encoding;
+use crate::nd::codec::{fill_with, Encoding};
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{c_steps, copy_region, ChunkBox, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
@@ -253,7 +252,7 @@ const FILL_PIECE: usize = 64 << 10;
 /// Calls `f` with `len` bytes of repeated `element`, in pieces of at most [`FILL_PIECE`].
 fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut piece = vec![0; len.min(FILL_PIECE)];
-    chunk::fill_with(element, &mut piece);
+    fill_with(element, &mut piece);
     let mut left = len;
     while left > 0 {
         let n = left.min(FILL_PIECE);
