@@ -429,7 +429,7 @@ impl Array {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
                 if rich.parts_missing > 0
                     || chunks.policy != options.policy
-                    || chunks.chunk_shape != auto_chunk_shape(shape, dtype, options.chunk_bytes)
+                    || chunks.chunk_shape != options.auto_chunk_shape(shape, dtype)
                 {
                     return false;
                 }
@@ -560,8 +560,13 @@ impl StoreOptions {
     fn grid(&self, dtype: Dtype, shape: &Shape) -> Result<Grid> {
         match &self.chunk_shape {
             Some(chunk) => Grid::new(shape, chunk, dtype),
-            None => Grid::new(shape, &auto_chunk_shape(shape, dtype, self.chunk_bytes), dtype),
+            None => Grid::new(shape, &self.auto_chunk_shape(shape, dtype), dtype),
         }
+    }
+
+    /// The chunk shape where no `CHUNK` is given.
+    fn auto_chunk_shape(&self, shape: &Shape, dtype: Dtype) -> Shape {
+        auto_chunk_shape(shape, dtype, self.policy.chunk_bytes(self.chunk_bytes))
     }
 }
 

@@ -12,6 +12,7 @@ mod encoding;
 mod fill;
 mod filter;
 mod lz4;
+mod pco;
 mod planes;
 mod policy;
 mod raw;
@@ -26,6 +27,7 @@ pub use chooser::{Chooser, PAYS};
 pub use encoding::Encoding;
 pub use fill::fill_with;
 pub use filter::{Filter, Shuffle};
+pub use pco::Numbers;
 pub use policy::{Compression, Policy};
 
 /// One way to make a chunk's bytes fewer. Laws, tested over all of [`Encoding::ALL`]: decoding what was encoded gives

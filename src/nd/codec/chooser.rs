@@ -1,28 +1,53 @@
 //! Chooses the encoding of each chunk of one array, before any real work is done.
 //!
 //! A few sampled blocks of the array are encoded in each way that the policy allows; the array's chunks get the way that
-//! made them smallest. Under `auto`, what does not become at least [`PAYS`] times smaller is kept raw: an array whose
-//! samples all say so as a whole, otherwise each chunk by itself.
+//! made them smallest. Under `auto`, what does not become smaller by a fifth is kept raw: an array whose samples all say so
+//! as a whole, otherwise each chunk by itself. (`size` is content with a twentieth.)
+//!
+//! | `auto` for | first | instead |
+//! |---|---|---|
+//! | speed | LZ4, every filter | Zstandard 1 behind a shuffle, where that saves another 64th of the elements |
+//! | balanced | Zstandard 1, every filter | pco, where that is at least [`WORTH_PCO`] times smaller |
+//! | size | Zstandard 9, every filter, and pco | the smallest of the three that were best, chunk by chunk |
 
 use smallvec::SmallVec;
 
 use super::fill::is_constant;
 use super::policy::{Compression, Policy};
-use super::{Encoding, Filter, Shuffle};
+use super::{Encoding, Filter, Numbers, Shuffle};
 use crate::nd::dtype::Dtype;
 
-/// A chunk is kept encoded under `auto` only where that is this many times smaller: below, decoding costs more than it
-/// saves.
+/// `auto` keeps a chunk encoded only where that is this many times smaller: below, decoding costs more than it saves.
 pub const PAYS: f64 = 1.25;
+/// The same for `auto` where size is all that counts.
+const PAYS_SIZE: f64 = 1.05;
 
-/// Bytes of one sampled block: large enough to find repeats, small enough to cost about a microsecond.
-const SAMPLE: usize = 4096;
+/// How many times smaller than Zstandard's pco must make the samples for `balanced` to take it: it encodes slowly.
+pub const WORTH_PCO: f64 = 1.4;
 
-/// Below this size `auto` judges each chunk too where the samples of the array do not pay.
+/// Bytes of a chunk that is tried before it is encoded as a whole.
+const BLOCK: usize = 4096;
+
+/// Below this size an array is sampled less, and `auto` judges each chunk too where the samples do not pay.
 const FEW_CHUNKS: usize = 512 << 10;
 
+/// One way to encode, and with how much effort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Way {
+    encoding: Encoding,
+    level: u8,
+}
+
 /// Ways to encode, the best first.
-type Ways = SmallVec<[Encoding; 8]>;
+type Ways = SmallVec<[Way; 8]>;
+
+/// What the samples become in one way: bytes in all, and how many blocks pay.
+#[derive(Clone, Copy, Debug)]
+struct Score {
+    total: usize,
+    paying: usize,
+    way: Way,
+}
 
 /// See the module comment.
 #[derive(Clone, Debug)]
@@ -60,7 +85,7 @@ impl Chooser {
         let mut chooser = Chooser { policy, dtype, ways: Ways::new(), verdict };
         if policy != Policy::Raw && nbytes > 0 {
             let blocks: Option<SmallVec<[&[u8]; 16]>> =
-                places(nbytes, dtype.itemsize()).map(|(start, len)| sample(start, len)).collect();
+                places(policy, nbytes, dtype.itemsize()).map(|(start, len)| sample(start, len)).collect();
             if let Some(blocks) = blocks {
                 chooser.settle(&blocks, nbytes >= FEW_CHUNKS);
             }
@@ -74,44 +99,73 @@ impl Chooser {
 
     /// Ranks the ways by what they make of `blocks`. `whole` says that the blocks speak for every chunk.
     fn settle(&mut self, blocks: &[&[u8]], whole: bool) {
-        let itemsize = self.dtype.itemsize();
-        let level = self.level();
-        let mut out = Vec::with_capacity(2 * SAMPLE);
-        let mut ranked: SmallVec<[(usize, usize, Encoding); 8]> = SmallVec::new();
-        for way in ways(self.policy, self.dtype) {
-            let (mut total, mut paying) = (0, 0);
-            for block in blocks {
-                if is_constant(block, itemsize) {
-                    total += itemsize;
-                    paying += 1;
-                    continue;
-                }
-                out.clear();
-                way.encode(block, itemsize, level, &mut out);
-                total += out.len().min(block.len());
-                paying += usize::from(pays(out.len(), block.len()));
+        let mut scores = self.scores(ways(self.policy, self.dtype), blocks);
+        let Some(best) = scores.first().copied() else { return };
+        let paying = best.paying;
+        let sampled: usize = blocks.iter().map(|b| b.len()).sum();
+        match self.policy {
+            Policy::Auto(Compression::Speed) if paying > 0 && sampled > BLOCK => {
+                let shuffles = Filter::ALL.iter().filter(|f| !f.delta && f.shuffle != Shuffle::Nothing);
+                let ways = shuffles.map(|f| Way { encoding: Encoding::Zstd(*f), level: 1 }).collect();
+                let other = self.scores(ways, blocks);
+                scores = SmallVec::from_slice(match other.first() {
+                    Some(zstd) if zstd.total + sampled / 64 < best.total => &other[..1],
+                    _ => &scores[..1],
+                });
             }
-            ranked.push((total, paying, way));
+            Policy::Auto(Compression::Balanced) if paying > 0 => {
+                let other = self.scores(Ways::from_slice(&[pco(self.dtype)]), blocks);
+                let worth = other.first().filter(|o| (o.total as f64) * WORTH_PCO < best.total as f64);
+                scores = SmallVec::from_slice(&[*worth.unwrap_or(&best)]);
+            }
+            Policy::Auto(Compression::Size) => {
+                // Short samples are unjust to pco, whose tables they must carry.
+                let place = scores.iter().position(|s| matches!(s.way.encoding, Encoding::Pco(_)));
+                if let Some(pco) = place {
+                    scores[..=pco].rotate_right(1);
+                }
+                scores.truncate(3);
+            }
+            _ => scores.truncate(1),
         }
-        ranked.sort_by_key(|(total, ..)| *total); // stable: the first of equals wins
-        let paying = ranked.first().map_or(0, |(_, paying, _)| *paying);
-        let tried = if self.policy == Policy::Auto(Compression::Size) { 3 } else { 1 };
-        self.ways = ranked.iter().take(tried).map(|(.., way)| *way).collect();
+        self.ways = scores.iter().map(|s| s.way).collect();
+        let paying = scores.iter().map(|s| s.paying).max().unwrap_or(0);
+        let all_pay = paying == blocks.len() || scores.iter().any(|s| self.pays(s.total, sampled));
         self.verdict = match () {
-            () if !self.is_auto() || paying == blocks.len() => Verdict::Encode,
+            () if !self.is_auto() || all_pay => Verdict::Encode,
             () if paying == 0 && whole => Verdict::Raw,
             () => Verdict::Judge,
         };
     }
 
-    /// The effort of the policy's codec.
-    fn level(&self) -> u8 {
-        match self.policy {
-            Policy::Raw | Policy::Lz4 | Policy::Auto(Compression::Speed) => 0,
-            Policy::Auto(Compression::Balanced) => 1,
-            Policy::Auto(Compression::Size) => 7,
-            Policy::Zstd(level) => level,
-        }
+    /// What each way makes of `blocks`, the smallest first.
+    fn scores(&self, ways: Ways, blocks: &[&[u8]]) -> SmallVec<[Score; 8]> {
+        let itemsize = self.dtype.itemsize();
+        let mut out = Vec::new();
+        let score = |way: Way| {
+            let mut score = Score { total: 0, paying: 0, way };
+            for block in blocks {
+                let len = if is_constant(block, itemsize) {
+                    itemsize
+                } else {
+                    out.clear();
+                    way.encoding.encode(block, itemsize, way.level, &mut out);
+                    out.len()
+                };
+                score.total += len.min(block.len());
+                score.paying += usize::from(self.pays(len, block.len()));
+            }
+            score
+        };
+        let mut scores: SmallVec<[Score; 8]> = ways.into_iter().map(score).collect();
+        scores.sort_by_key(|s| s.total); // stable: the first of equals wins
+        scores
+    }
+
+    /// Whether so few bytes are worth decoding.
+    fn pays(&self, encoded: usize, nbytes: usize) -> bool {
+        let times = if self.policy == Policy::Auto(Compression::Size) { PAYS_SIZE } else { PAYS };
+        encoded as f64 * times <= nbytes as f64
     }
 
     /// Whether the samples settled it for every chunk.
@@ -126,16 +180,16 @@ impl Chooser {
 
     /// Whether the block in the middle of a chunk pays.
     fn sample_pays(&self, chunk: &[u8]) -> bool {
-        let Some(way) = self.ways.first() else { return false };
         let itemsize = self.dtype.itemsize();
-        let middle = chunk.len().saturating_sub(SAMPLE) / 2 / itemsize * itemsize;
-        let block = &chunk[middle..chunk.len().min(middle + SAMPLE)];
-        if is_constant(block, itemsize) {
-            return true;
-        }
-        let mut out = Vec::with_capacity(2 * SAMPLE);
-        way.encode(block, itemsize, self.level(), &mut out);
-        pays(out.len(), block.len())
+        let middle = chunk.len().saturating_sub(BLOCK) / 2 / itemsize * itemsize;
+        let block = &chunk[middle..chunk.len().min(middle + BLOCK)];
+        let mut out = Vec::with_capacity(2 * BLOCK);
+        is_constant(block, itemsize)
+            || self.ways.iter().any(|way| {
+                out.clear();
+                way.encoding.encode(block, itemsize, way.level, &mut out);
+                self.pays(out.len(), block.len())
+            })
     }
 
     /// Whether it is settled that every chunk stays raw.
@@ -157,26 +211,26 @@ impl Chooser {
         if self.ways.is_empty() {
             let mut own = Chooser { ways: Ways::new(), ..*self };
             let blocks: SmallVec<[&[u8]; 16]> =
-                places(chunk.len(), itemsize).map(|(start, len)| &chunk[start..start + len]).collect();
+                places(self.policy, chunk.len(), itemsize).map(|(start, len)| &chunk[start..start + len]).collect();
             own.settle(&blocks, true);
             return own.encode(chunk, out);
         }
         if self.verdict == Verdict::Judge && !self.sample_pays(chunk) {
             return Encoding::Raw;
         }
-        let (first, others) = self.ways.split_first().unwrap_or((&Encoding::Raw, &[]));
-        let mut chosen = *first;
-        chosen.encode(chunk, itemsize, self.level(), out);
+        let Some((first, others)) = self.ways.split_first() else { return Encoding::Raw };
+        let mut chosen = first.encoding;
+        chosen.encode(chunk, itemsize, first.level, out);
         let mut another = Vec::new();
         for way in others {
             another.clear();
-            way.encode(chunk, itemsize, self.level(), &mut another);
+            way.encoding.encode(chunk, itemsize, way.level, &mut another);
             if another.len() < out.len() {
                 std::mem::swap(&mut another, out);
-                chosen = *way;
+                chosen = way.encoding;
             }
         }
-        let small = if self.is_auto() { pays(out.len(), chunk.len()) } else { out.len() < chunk.len() };
+        let small = if self.is_auto() { self.pays(out.len(), chunk.len()) } else { out.len() < chunk.len() };
         if !small {
             out.clear();
             return Encoding::Raw;
@@ -185,33 +239,46 @@ impl Chooser {
     }
 }
 
-/// Whether so few bytes are worth decoding.
-fn pays(encoded: usize, nbytes: usize) -> bool {
-    encoded as f64 * PAYS <= nbytes as f64
-}
-
-/// Where blocks are taken from `nbytes` bytes: the middles of equal parts, at whole elements.
-fn places(nbytes: usize, itemsize: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = if nbytes < FEW_CHUNKS { (nbytes >> 17).max(1) } else { (nbytes >> 22).clamp(4, 16) };
-    let len = (nbytes / 8).clamp(1024, SAMPLE).min(nbytes);
+/// Where blocks are taken from `nbytes` bytes: the middles of equal parts, at whole elements. About a sixtieth of all.
+fn places(policy: Policy, nbytes: usize, itemsize: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = if nbytes < FEW_CHUNKS { (nbytes >> 17).max(1) } else { (nbytes >> 23).clamp(4, 8) };
+    let most = match policy {
+        Policy::Lz4 | Policy::Raw | Policy::Auto(Compression::Speed) => 2 * BLOCK,
+        _ => 4 * BLOCK,
+    };
+    let len = (nbytes / 64 / count).clamp(BLOCK / 2, most).min(nbytes) / itemsize * itemsize;
     let part = nbytes / count;
     (0..count).map(move |i| ((i * part + (part - len) / 2) / itemsize * itemsize, len))
 }
 
-/// The ways that a policy allows, the one to take where others are not better first.
+/// pco for elements of a dtype, with its default effort.
+fn pco(dtype: Dtype) -> Way {
+    Way { encoding: Encoding::Pco(Numbers::of(dtype)), level: super::pco::DEFAULT_LEVEL }
+}
+
+/// The ways that a policy tries first, the one to take where others are not better before those.
 fn ways(policy: Policy, dtype: Dtype) -> Ways {
     let filter = |delta, shuffle| Filter { delta, shuffle };
     let mut filters: SmallVec<[Filter; 8]> = SmallVec::from_slice(&[Filter::BYTES, filter(false, Shuffle::Bits)]);
     if dtype != Dtype::Bool {
         filters.extend([filter(true, Shuffle::Bytes), filter(true, Shuffle::Bits)]);
     }
-    let wide = dtype.itemsize() > 1;
+    let zstd = |mut filters: SmallVec<[Filter; 8]>, level| -> Ways {
+        filters.extend((dtype.itemsize() > 1).then_some(filter(true, Shuffle::Nothing)));
+        filters.into_iter().map(|f| Way { encoding: Encoding::Zstd(f), level }).collect()
+    };
     match policy {
         Policy::Raw => Ways::new(),
-        Policy::Lz4 | Policy::Auto(Compression::Speed) => filters.into_iter().map(Encoding::Lz4).collect(),
-        Policy::Zstd(_) | Policy::Auto(_) => {
-            filters.extend(wide.then_some(filter(true, Shuffle::Nothing)));
-            filters.into_iter().map(Encoding::Zstd).collect()
+        Policy::Lz4 | Policy::Auto(Compression::Speed) => {
+            filters.into_iter().map(|f| Way { encoding: Encoding::Lz4(f), level: 0 }).collect()
         }
+        Policy::Zstd(level) => zstd(filters, level),
+        Policy::Auto(Compression::Balanced) => zstd(filters, 1),
+        Policy::Auto(Compression::Size) => {
+            let mut ways = zstd(filters, 9);
+            ways.push(pco(dtype));
+            ways
+        }
+        Policy::Pco(level) => Ways::from_slice(&[Way { level, ..pco(dtype) }]),
     }
 }

@@ -4,11 +4,14 @@
 //! bit   7   6   5   4   3   2   1   0
 //!       0   filter ·····  codec ·····    filter: shuffle (2 bits: 0 bytes, 1 nothing, 2 bits), then 1 bit of differences
 //! ```
+//!
+//! pco has no filter: the same place says what numbers the elements are.
 
 use std::borrow::Cow;
 
 use super::fill::Fill;
 use super::lz4::Lz4;
+use super::pco::{Numbers, Pco};
 use super::raw::Raw;
 use super::zstd::Zstd;
 use super::{Codec, Filter};
@@ -25,12 +28,14 @@ pub enum Encoding {
     Lz4(Filter),
     /// A filter, then a Zstandard frame.
     Zstd(Filter),
+    /// A pco chunk of such numbers.
+    Pco(Numbers),
 }
 
 impl Encoding {
     /// Every encoding.
     pub const ALL: &'static [Encoding] = &{
-        let mut all = [Encoding::Raw; 2 + 2 * Filter::ALL.len()];
+        let mut all = [Encoding::Raw; 2 + 2 * Filter::ALL.len() + Numbers::ALL.len()];
         all[1] = Encoding::Fill;
         let mut i = 0;
         while i < Filter::ALL.len() {
@@ -38,8 +43,18 @@ impl Encoding {
             all[3 + 2 * i] = Encoding::Zstd(Filter::ALL[i]);
             i += 1;
         }
+        let mut j = 0;
+        while j < Numbers::ALL.len() {
+            all[2 + 2 * i + j] = Encoding::Pco(Numbers::ALL[j]);
+            j += 1;
+        }
         all
     };
+
+    /// Whether elements of this size can be kept so at all.
+    pub fn suits(self, itemsize: usize) -> bool {
+        !matches!(self, Encoding::Pco(numbers) if !numbers.suit(itemsize))
+    }
 
     /// Whether elements must be decoded: they are not there as they are.
     pub fn is_encoded(self) -> bool {
@@ -53,6 +68,7 @@ impl Encoding {
             Encoding::Fill => 1,
             Encoding::Lz4(filter) => 2 | filter.code() << 4,
             Encoding::Zstd(filter) => 3 | filter.code() << 4,
+            Encoding::Pco(numbers) => 4 | (numbers as u8) << 4,
         }
     }
 
@@ -68,6 +84,7 @@ impl Encoding {
             Encoding::Fill => "fill".into(),
             Encoding::Lz4(filter) => format!("lz4{}", filter.suffix(itemsize)).into(),
             Encoding::Zstd(filter) => format!("zstd{}", filter.suffix(itemsize)).into(),
+            Encoding::Pco(_) => "pco".into(),
         }
     }
 
@@ -78,6 +95,7 @@ impl Encoding {
             Encoding::Fill => f(&Fill),
             Encoding::Lz4(filter) => f(&Lz4 { filter }),
             Encoding::Zstd(filter) => f(&Zstd { filter }),
+            Encoding::Pco(numbers) => f(&Pco { numbers }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the user asked for with `CODEC`: kept with the array, obeyed by later writes.
 
-use super::zstd;
+use super::{pco, zstd};
 use crate::nd::error::{quoted, Error, Result};
 
 /// What `auto` strives for: `ndarray.compression`.
@@ -40,6 +40,8 @@ pub enum Policy {
     Lz4,
     /// Zstandard of this level, likewise.
     Zstd(u8),
+    /// pco of this level, likewise.
+    Pco(u8),
 }
 
 impl Default for Policy {
@@ -48,8 +50,13 @@ impl Default for Policy {
     }
 }
 
+/// The stored number of Zstandard at level 0, if there were one.
+const ZSTD: u8 = 32;
+/// The stored number of pco at level 0.
+const PCO: u8 = 64;
+
 /// The names that [`Policy::parse`] takes.
-pub const NAMES: &str = "auto, raw, lz4, zstd[:1-19]";
+pub const NAMES: &str = "auto, raw, lz4, zstd[:1-19], pco[:0-12]";
 
 impl Policy {
     /// One of each kind, levels at their default.
@@ -60,13 +67,14 @@ impl Policy {
         Policy::Raw,
         Policy::Lz4,
         Policy::Zstd(zstd::DEFAULT_LEVEL),
+        Policy::Pco(pco::DEFAULT_LEVEL),
     ];
 
     /// Every word that `ndarray.codec` takes, and what it means; those without a level first.
     pub fn words() -> Vec<(String, Policy)> {
         let plain = Policy::KINDS.iter().filter(|p| !matches!(p, Policy::Auto(c) if *c != Compression::default()));
         let plain = plain.map(|p| (p.name().split(':').next().unwrap_or_default().to_owned(), *p));
-        let levels = (1..=zstd::MAX_LEVEL).map(Policy::Zstd);
+        let levels = (1..=zstd::MAX_LEVEL).map(Policy::Zstd).chain((0..=pco::MAX_LEVEL).map(Policy::Pco));
         plain.chain(levels.map(|p| (p.name(), p))).collect()
     }
 
@@ -77,6 +85,7 @@ impl Policy {
             Policy::Raw => "raw".into(),
             Policy::Lz4 => "lz4".into(),
             Policy::Zstd(level) => format!("zstd:{level}"),
+            Policy::Pco(level) => format!("pco:{level}"),
         }
     }
 
@@ -104,7 +113,18 @@ impl Policy {
             "raw" if level.is_none() => Ok(Policy::Raw),
             "lz4" if level.is_none() => Ok(Policy::Lz4),
             "zstd" => Ok(Policy::Zstd(level_of(zstd::DEFAULT_LEVEL, 1, zstd::MAX_LEVEL)?)),
+            "pco" => Ok(Policy::Pco(level_of(pco::DEFAULT_LEVEL, 0, pco::MAX_LEVEL)?)),
             _ => Err(Error::syntax(format!("unknown codec '{}' (use one of: {NAMES})", quoted(text)))),
+        }
+    }
+
+    /// How large chunks are made where chunks of `target` bytes are wanted and no `CHUNK` is given.
+    ///
+    /// Where size is all that counts they are larger: pco learns more from more numbers.
+    pub fn chunk_bytes(self, target: usize) -> usize {
+        match self {
+            Policy::Auto(Compression::Size) => target.saturating_mul(16).min(1 << 20).max(target),
+            _ => target,
         }
     }
 
@@ -116,7 +136,8 @@ impl Policy {
             Policy::Lz4 => 2,
             Policy::Auto(Compression::Balanced) => 3,
             Policy::Auto(Compression::Size) => 4,
-            Policy::Zstd(level) => 32 + level,
+            Policy::Zstd(level) => ZSTD + level,
+            Policy::Pco(level) => PCO + level,
         }
     }
 
@@ -129,8 +150,9 @@ impl Policy {
             3 => Some(Policy::Auto(Compression::Balanced)),
             4 => Some(Policy::Auto(Compression::Size)),
             n => {
-                let level = n.checked_sub(32)?;
-                (1..=zstd::MAX_LEVEL).contains(&level).then_some(Policy::Zstd(level))
+                let level = |first: u8| n.checked_sub(first);
+                let zstd = level(ZSTD).filter(|l| (1..=zstd::MAX_LEVEL).contains(l)).map(Policy::Zstd);
+                zstd.or_else(|| level(PCO).filter(|l| *l <= pco::MAX_LEVEL).map(Policy::Pco))
             }
         }
     }
