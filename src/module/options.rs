@@ -56,10 +56,27 @@ impl SetOptions {
     /// # Errors
     /// `SYNTAX` for unknown or repeated options, and what is wrong with a value.
     pub fn parse(args: &mut Args<'_>, allowed: &[&str]) -> Result<SetOptions> {
+        SetOptions::parse_with(args, allowed, None)
+    }
+
+    /// [`SetOptions::parse`] for commands with a word of their own; `own` is set where it is given.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse_with(args: &mut Args<'_>, allowed: &[&str], mut own: Option<(&str, &mut bool)>) -> Result<SetOptions> {
         let mut options = SetOptions::default();
         while let Some(word) = args.peek() {
+            if let Some((name, given)) = own.as_mut() {
+                if !**given && args.word(name) {
+                    **given = true;
+                    continue;
+                }
+            }
             let found = allowed.iter().find(|a| word.eq_ignore_ascii_case(a.as_bytes()));
-            let Some(name) = found else { return Err(args.unexpected(word, &allowed.join(", "))) };
+            let Some(name) = found else {
+                let names: Vec<&str> = allowed.iter().copied().chain(own.iter().map(|(name, _)| *name)).collect();
+                return Err(args.unexpected(word, &names.join(", ")));
+            };
             let at = args.position();
             args.next("an option")?;
             options.take(name, at, args)?;
@@ -189,6 +206,32 @@ impl SetOptions {
             strings.extend([word, number]);
         }
         db.commit_as(command, &mut argv, event, keys);
+    }
+}
+
+/// `IFDEQ digest` at the end of a command that changes an array: the write goes ahead only where the array has this digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IfDigest(Option<u64>);
+
+impl IfDigest {
+    /// Takes the option, if it comes next.
+    ///
+    /// # Errors
+    /// `SYNTAX` where the digest is missing, `VALUE` where it is none.
+    pub fn take(args: &mut Args<'_>) -> Result<IfDigest> {
+        Ok(IfDigest(if args.word("IFDEQ") { Some(digest(args)?) } else { None }))
+    }
+
+    /// Whether the array lets the write go ahead; if not, the command answers nil. No array equals no digest.
+    ///
+    /// # Errors
+    /// As [`digest_of`].
+    pub fn holds(self, array: Option<&Array>) -> Result<bool> {
+        match (self.0, array) {
+            (None, _) => Ok(true),
+            (Some(_), None) => Ok(false),
+            (Some(digest), Some(array)) => Ok(digest_of(array)? == digest),
+        }
     }
 }
 

@@ -31,6 +31,23 @@ pub enum Keys {
     One(Access),
     /// A count, then that many keys.
     Counted(Access),
+    /// One key, the first argument; and where argument `at` (the command's name being 0) is the word `KEY`, a second one
+    /// after it, which is read.
+    OneAndSource {
+        /// What happens to the first.
+        access: Access,
+        /// Where the word may stand.
+        at: usize,
+    },
+}
+
+impl Keys {
+    /// What happens to the first key.
+    pub fn access(self) -> Access {
+        match self {
+            Keys::One(access) | Keys::Counted(access) | Keys::OneAndSource { access, .. } => access,
+        }
+    }
 }
 
 /// What a command does with a key, as key specs say it.
@@ -224,19 +241,39 @@ pub const fn block(name: &'static str, args: &'static [ArgSpec]) -> ArgSpec {
     spec
 }
 
+const ARRAYS: &[ArgSpec] = &[
+    block("blob-form", &[string("dtype"), string("shape"), string("bytes").after("BLOB")]),
+    block(
+        "pieces-form",
+        &[string("dtype"), string("shape"), integer("count").after("PIECES"), string("bytes").multiple()],
+    ),
+    block("values-form", &[string("dtype"), string("shape"), string("value").after("VALUES").multiple()]),
+    string("npy").after("NPY"),
+    string("arrow").after("ARROW"),
+    block("json-form", &[string("text").after("JSON"), string("json-dtype").after("DTYPE").optional()]),
+    key("source").after("KEY"),       // where the command says so
+    string("number").after("SCALAR"), // where the command says so, and therefore last
+];
+
 /// The *array argument* of the contract.
-pub const ARRAY: ArgSpec = one_of(
-    "array",
+pub const ARRAY: ArgSpec = one_of("array", ARRAYS.split_at(ARRAYS.len() - 2).0);
+
+/// The *array argument* that may be another key.
+pub const ARRAY_OR_KEY: ArgSpec = one_of("array", ARRAYS.split_at(ARRAYS.len() - 1).0);
+
+/// The *array argument* that may be another key, or one number.
+pub const ARRAY_OR_SCALAR: ArgSpec = one_of("array", ARRAYS);
+
+/// `IFDEQ`.
+pub const IF_DIGEST: ArgSpec = string("digest").after("IFDEQ").optional();
+
+/// Positions on an axis, in any of three forms.
+pub const POSITIONS: ArgSpec = one_of(
+    "positions",
     &[
-        block("blob-form", &[string("dtype"), string("shape"), string("bytes").after("BLOB")]),
-        block(
-            "pieces-form",
-            &[string("dtype"), string("shape"), integer("count").after("PIECES"), string("bytes").multiple()],
-        ),
-        block("values-form", &[string("dtype"), string("shape"), string("value").after("VALUES").multiple()]),
-        string("npy").after("NPY"),
-        string("arrow").after("ARROW"),
-        block("json-form", &[string("text").after("JSON"), string("json-dtype").after("DTYPE").optional()]),
+        block("list-form", &[integer("n"), integer("position").optional().multiple()]),
+        string("int64-bytes").after("BLOB"),
+        block("pieces-form", &[integer("count").after("PIECES"), string("int64-bytes").multiple()]),
     ],
 );
 

@@ -8,9 +8,17 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod edit;
+mod effort;
 mod gather;
+mod layout;
 mod packed;
 mod read;
+mod recode;
+mod scatter;
+mod take;
+mod update;
+mod write;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,11 +28,12 @@ use super::checksum::Xxh3;
 use smallvec::SmallVec;
 
 use super::attributes::Attributes;
-use super::chunk::Chunk;
+use super::chunk::{self, Chunk};
 use super::codec::{fill_with, Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::Result;
-use super::grid::{auto_chunk_shape, c_steps, copy_region, Grid};
+use super::grid::{auto_chunk_shape, c_steps, copy_region, raw_chunk_shape, Grid};
+use super::interrupt;
 use super::memory::{self, Buffer};
 use super::scalar::Scalar;
 use super::shape::Shape;
@@ -32,7 +41,11 @@ use super::source::Source;
 
 use packed::PackedShape;
 
+pub use effort::Effort;
 pub use read::Block;
+pub use take::{axis_length, Positions};
+pub use update::check_operand;
+pub use write::check_broadcast;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
 #[derive(Clone, Debug)]
@@ -91,6 +104,9 @@ pub struct StoreOptions {
     /// Whether `CODEC` was given.
     pub codec_given: bool,
 }
+
+/// A chunk of elements that stay raw is as long as this many that may be encoded.
+const RAW_RUN: usize = 16;
 
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
@@ -153,6 +169,13 @@ impl Chunks {
         }
     }
 
+    fn remove(&mut self, number: u64) {
+        if let Some(old) = self.map.remove(&number) {
+            self.stored_bytes -= old.stored_bytes().len();
+            self.memory -= old.memory();
+        }
+    }
+
     /// The chunk shape.
     pub fn chunk_shape(&self) -> &Shape {
         &self.chunk_shape
@@ -184,10 +207,14 @@ impl Array {
         if options.keeps_plain(nbytes) {
             return Ok(Array::plain(dtype, shape, memory::buffer_from(source.next(nbytes)?)?));
         }
-        let grid = options.grid(dtype, shape)?;
-        let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
         let itemsize = dtype.itemsize();
-        let chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
+        let mut chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
+        let mut grid = options.grid(dtype, shape)?;
+        if options.chunk_shape.is_none() && stays_raw(&chooser, &grid, itemsize, &*source) {
+            chooser = Chooser::raw(dtype);
+            grid = options.raw_grid(dtype, shape, grid)?;
+        }
+        let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
         let mut list = Vec::with_capacity(grid.len().min(1 << 20) as usize);
         if grid.is_contiguous() {
             for place in grid.chunks() {
@@ -283,6 +310,11 @@ impl Array {
         }
     }
 
+    /// Whether it has this shape.
+    pub fn has_shape(&self, shape: &[usize]) -> bool {
+        self.shape.is(shape)
+    }
+
     /// How many elements.
     pub fn size(&self) -> usize {
         self.shape.size()
@@ -356,9 +388,9 @@ impl Array {
         memory::size_class(std::mem::size_of::<Array>() + 8) + self.shape.memory() + rich + elements
     }
 
-    /// How many separate allocations hold the elements: what freeing the array costs.
-    pub fn allocations(&self) -> usize {
-        self.chunks().map_or(1, |c| c.map.len().max(1))
+    /// What freeing the array costs: one for each allocation, and one for every 64 KiB, whose pages go back to the system.
+    pub fn free_effort(&self) -> usize {
+        self.chunks().map_or(1, |c| c.map.len().max(c.memory >> 16).max(1))
     }
 
     /// The attributes: names and JSON texts.
@@ -427,18 +459,23 @@ impl Array {
             },
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if rich.parts_missing > 0
-                    || chunks.policy != options.policy
-                    || chunks.chunk_shape != options.auto_chunk_shape(shape, dtype)
-                {
+                if rich.parts_missing > 0 || chunks.policy != options.policy {
                     return false;
                 }
-                let grid = Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made");
+                let (Ok(small), grid) = (
+                    options.grid(dtype, shape),
+                    Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made"),
+                ) else {
+                    return false;
+                };
                 let raw_and_ours = chunks.map.len() as u64 == grid.len()
                     && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some());
-                let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(dtype.itemsize());
+                let itemsize = dtype.itemsize();
+                let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(itemsize);
+                let chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
                 if !raw_and_ours
-                    || !stays_raw(&grid, dtype, nbytes, &*source, options.policy)
+                    || !stays_raw(&chooser, &small, itemsize, &*source)
+                    || options.raw_grid(dtype, shape, small).is_ok_and(|g| *g.chunk_shape() != chunks.chunk_shape)
                     || !source.make_infallible(chunk_bytes)
                 {
                     return false;
@@ -456,6 +493,14 @@ impl Array {
         }
     }
 
+    /// The digest, where it is remembered.
+    pub fn known_digest(&self) -> Option<u64> {
+        match &self.body {
+            Body::Plain(_) => None,
+            Body::Rich(rich) => rich.digest.get().copied(),
+        }
+    }
+
     /// XXH3-64 over dtype, shape and little-endian elements: the same whatever the codec or the chunks.
     ///
     /// The bytes hashed: the dtype's name, a zero byte, the rank as one byte, each length as eight, then the elements in
@@ -464,10 +509,8 @@ impl Array {
     /// # Errors
     /// `CORRUPT` where a chunk does not decode.
     pub fn digest(&self) -> Result<u64> {
-        if let Body::Rich(rich) = &self.body {
-            if let Some(digest) = rich.digest.get() {
-                return Ok(*digest);
-            }
+        if let Some(digest) = self.known_digest() {
+            return Ok(digest);
         }
         let mut hash = Xxh3::new();
         let shape = self.shape();
@@ -496,6 +539,7 @@ impl Array {
         let grid = self.grid_of(chunks);
         let itemsize = self.dtype.itemsize();
         for (number, chunk) in &chunks.map {
+            interrupt::check()?;
             chunk.verify(*number)?;
             chunk.with_elements(*number, grid.chunk(*number).size() * itemsize, itemsize, |_| Ok(()))?;
         }
@@ -539,14 +583,13 @@ impl Array {
 }
 
 /// Whether every chunk of a contiguous grid would be kept raw, as far as can be told without taking elements.
-fn stays_raw(grid: &Grid, dtype: Dtype, nbytes: usize, source: &dyn Source, policy: Policy) -> bool {
-    let chooser = Chooser::new(policy, dtype, nbytes, |start, len| source.peek(start, len));
+fn stays_raw(chooser: &Chooser, grid: &Grid, itemsize: usize, source: &dyn Source) -> bool {
     if chooser.is_settled() {
         return chooser.keeps_raw();
     }
     let mut start = 0;
     grid.chunks().all(|place| {
-        let len = place.size() * dtype.itemsize();
+        let len = place.size() * itemsize;
         start += len;
         source.peek(start - len, len).is_some_and(|chunk| chooser.stays_raw(chunk))
     })
@@ -567,6 +610,12 @@ impl StoreOptions {
     /// The chunk shape where no `CHUNK` is given.
     fn auto_chunk_shape(&self, shape: &Shape, dtype: Dtype) -> Shape {
         auto_chunk_shape(shape, dtype, self.policy.chunk_bytes(self.chunk_bytes))
+    }
+
+    /// The grid of elements that stay raw, where no `CHUNK` was given; `grid` is the one of those that may not.
+    fn raw_grid(&self, dtype: Dtype, shape: &Shape, grid: Grid) -> Result<Grid> {
+        let target = self.chunk_bytes.saturating_mul(RAW_RUN).min(chunk::MAX_CHUNK_BYTES);
+        Grid::new(shape, &raw_chunk_shape(shape, dtype, grid.chunk_shape().clone(), target), dtype)
     }
 }
 

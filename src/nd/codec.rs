@@ -30,6 +30,13 @@ pub use filter::{Filter, Shuffle};
 pub use pco::Numbers;
 pub use policy::{Compression, Policy};
 
+/// Gives back the memory that the thread keeps from chunk to chunk.
+pub fn release_scratch() {
+    filter::release_scratch();
+    pco::release_scratch();
+    zstd::release_scratch();
+}
+
 /// One way to make a chunk's bytes fewer. Laws, tested over all of [`Encoding::ALL`]: decoding what was encoded gives
 /// the same bytes; decoding anything else gives an error or some bytes, never reads or writes outside its slices, and takes
 /// no more memory than a small multiple of the length of `out`.

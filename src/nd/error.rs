@@ -49,6 +49,26 @@ pub enum Error {
         /// The rule: `safe`, `same_kind`.
         rule: &'static str,
     },
+    /// An array of another dtype than the first of those that it is to be stacked with.
+    StackDtype {
+        /// Which array, from 0.
+        place: usize,
+        /// Its dtype.
+        given: Dtype,
+        /// Which array decided.
+        first: usize,
+        /// That one's dtype.
+        dtype: Dtype,
+    },
+    /// An operator that a dtype has no meaning for.
+    Operation {
+        /// The operator's word.
+        operator: &'static str,
+        /// The dtype in which it would be computed.
+        dtype: Dtype,
+        /// What to do instead.
+        hint: &'static str,
+    },
     // SHAPE
     /// Text that is no shape.
     ShapeSyntax {
@@ -92,6 +112,17 @@ pub enum Error {
         /// What was found and what was expected.
         what: String,
     },
+    /// An array of another shape than the first of those that it is to be stacked with.
+    StackShape {
+        /// Which array, from 0.
+        place: usize,
+        /// Its shape.
+        given: Shape,
+        /// Which array decided.
+        first: usize,
+        /// That one's shape.
+        expected: Shape,
+    },
     /// A chunk shape that does not fit the array.
     ChunkShape {
         /// The chunk shape.
@@ -101,9 +132,27 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A value whose shape does not broadcast to a selection's.
+    Broadcast {
+        /// The value's shape.
+        value: Shape,
+        /// The selection's shape.
+        to: Shape,
+    },
     // INDEX
     /// A position outside an axis.
     OutOfBounds {
+        /// The axis, from 0.
+        axis: usize,
+        /// The position given.
+        index: i64,
+        /// The axis's length.
+        len: usize,
+    },
+    /// A position in a list of positions, outside its axis.
+    Position {
+        /// Where it stands in the list, from 0.
+        place: usize,
         /// The axis, from 0.
         axis: usize,
         /// The position given.
@@ -133,6 +182,11 @@ pub enum Error {
         before: Shape,
         /// The list's shape; of a boolean list, how many are true.
         given: Shape,
+    },
+    /// A selection of none or several elements where one is wanted.
+    NotOneElement {
+        /// The selection's shape.
+        shape: Shape,
     },
     /// Subscript text that does not parse.
     IndexSyntax {
@@ -204,6 +258,9 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
+    // ERR
+    /// Nobody waits for the answer any more.
+    Interrupted,
 }
 
 impl Error {
@@ -211,17 +268,26 @@ impl Error {
     pub fn code(&self) -> &'static str {
         use Error::*;
         match self {
-            UnknownDtype { .. } | UnsupportedDtype { .. } | UnknownDescriptor { .. } | Cast { .. } => "DTYPE",
+            UnknownDtype { .. }
+            | UnsupportedDtype { .. }
+            | UnknownDescriptor { .. }
+            | Cast { .. }
+            | Operation { .. }
+            | StackDtype { .. } => "DTYPE",
             ShapeSyntax { .. }
             | Rank { .. }
             | ByteLength { .. }
             | ElementCount { .. }
             | Ragged { .. }
-            | ChunkShape { .. } => "SHAPE",
+            | StackShape { .. }
+            | ChunkShape { .. }
+            | Broadcast { .. } => "SHAPE",
             OutOfBounds { .. }
+            | Position { .. }
             | TooManyIndices { .. }
             | BooleanLength { .. }
             | ListBroadcast { .. }
+            | NotOneElement { .. }
             | IndexSyntax { .. }
             | Axis { .. }
             | RepeatedAxis { .. } => "INDEX",
@@ -230,6 +296,7 @@ impl Error {
             TooManyElements { .. } | Limit { .. } => "LIMIT",
             Corrupt { .. } => "CORRUPT",
             OutOfMemory { .. } => "OOM",
+            Interrupted => "ERR",
         }
     }
 
@@ -283,6 +350,7 @@ impl fmt::Display for Error {
                 )
             }
             Cast { from, to, rule } => write!(f, "cannot cast {from} to {to} under the rule '{rule}'"),
+            Operation { operator, dtype, hint } => write!(f, "{operator} has no meaning for {dtype} ({hint})"),
             ShapeSyntax { given } => {
                 write!(f, "'{given}' is not a shape (write lengths as 3,4 or 5, and () for a scalar)")
             }
@@ -297,7 +365,20 @@ impl fmt::Display for Error {
                 write!(f, "shape {shape} holds {} elements, {given} given", shape.len_or_max())
             }
             Ragged { at, what } => write!(f, "ragged nested lists at byte {at}: {what}"),
+            StackDtype { place, given, first, dtype } => write!(
+                f,
+                "array {place} is {given}, array {first} is {dtype} (use DTYPE to say what they are to become)"
+            ),
+            StackShape { place, given, first, expected } => {
+                write!(
+                    f,
+                    "row {place} has the shape {given}, row {first} has {expected} (all rows must have one shape)"
+                )
+            }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
+            Broadcast { value, to } => {
+                write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
+            }
             OutOfBounds { axis, index, len: 0 } => {
                 write!(f, "axis {axis}: index {index} is out of bounds for length 0 (the axis is empty)")
             }
@@ -306,6 +387,13 @@ impl fmt::Display for Error {
                 "axis {axis}: index {index} is out of bounds for length {len} (use -{len} to {})",
                 len.saturating_sub(1)
             ),
+            Position { place, axis, index, len } => {
+                write!(f, "position {place} of the list: {index} is out of bounds for axis {axis} of length {len} ")?;
+                match len {
+                    0 => f.write_str("(the axis is empty)"),
+                    _ => write!(f, "(use -{len} to {})", len.saturating_sub(1)),
+                }
+            }
             TooManyIndices { given, ndim } => {
                 write!(f, "{given} indices for an array of {ndim} dimensions (use at most {ndim})")
             }
@@ -314,6 +402,9 @@ impl fmt::Display for Error {
             }
             ListBroadcast { before, given } => {
                 write!(f, "lists of shapes {before} and {given} do not broadcast together (use equal lengths, or 1)")
+            }
+            NotOneElement { shape } => {
+                write!(f, "the selection has the shape {shape}, one element is wanted (use an integer for every axis)")
             }
             IndexSyntax { column, what } => write!(f, "column {column}: {what}"),
             Axis { axis, ndim: 0 } => write!(f, "axis {axis} is out of bounds for an array of 0 dimensions"),
@@ -339,6 +430,7 @@ impl fmt::Display for Error {
             Corrupt { format: format @ "chunk", at, what } => write!(f, "{format} {at}: {what}"),
             Corrupt { format, at, what } => write!(f, "{format} at byte {at}: {what}"),
             OutOfMemory { bytes } => write!(f, "{bytes} bytes of memory were asked for and not given"),
+            Interrupted => f.write_str("the work was given up: nobody waits for it"),
         }
     }
 }

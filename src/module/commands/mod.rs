@@ -4,14 +4,21 @@ mod attributes;
 mod create;
 mod describe;
 mod digest;
+mod gather;
 mod get;
+mod item;
 mod mget;
 mod mset;
+mod recode;
 mod reduce;
 mod restorepart;
+mod sample;
 mod set;
+mod setslice;
 mod show;
 mod slice;
+mod take;
+mod update;
 
 use redis_module::raw;
 
@@ -39,6 +46,7 @@ commands! {
     get::Get,
     mset::Mset,
     mget::Mget,
+    gather::Gather,
     create::Create,
     describe::Info,
     describe::Shape,
@@ -50,6 +58,12 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    item::Item,
+    setslice::SetSlice,
+    update::Update,
+    recode::Recode,
+    take::Take,
+    sample::Sample,
     reduce::Sum,
     reduce::Mean,
     restorepart::RestorePart,

@@ -2,6 +2,7 @@
 
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::input::check_bytes;
@@ -52,31 +53,33 @@ fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
     }
 }
 
-fn run(op: Op, call: &Call<'_>, db: &Db<'_>) -> Result<()> {
-    let Some(array) = db.read(call.key)? else {
-        db.reply().null();
-        return Ok(());
-    };
-    let part = match &call.index {
-        Some(index) => super::slice::select(&array, index)?,
-        None => Content::whole(&array),
-    };
-    check_bytes("reading the array", part.nbytes(), config::MAX_ARRAY_BYTES.get())?;
-    let axes = match &call.axes {
-        Some(axes) => AxisSet::new(axes, part.shape.ndim())?,
-        None => AxisSet::all(part.shape.ndim()),
-    };
-    let reduction = Reduction::new(op, part.dtype, &part.shape, &axes, call.keepdims)?;
-    check_bytes("the result", reduction.state_bytes(), config::MAX_RESULT_BYTES.get())?;
-    let mut state = reduction.start()?;
-    add(&mut state, &part, &array)?;
-    let (dtype, shape, bytes) = state.finish()?;
-    let as_array = call.axes.is_some() || call.keepdims == KeepDims::Yes || call.format.is_some();
-    if as_array {
-        return Content::own(dtype, shape, &bytes)?.reply(call.format.unwrap_or(Format::Triple), db.reply());
-    }
-    db.reply().scalar(&Scalar::from_le_bytes(dtype, &bytes));
-    Ok(())
+fn run(op: Op, call: Call<'_>, db: &Db<'_>) -> Result<()> {
+    let Call { key, axes, keepdims, index, format } = call;
+    let Some(array) = db.read(key)? else { return db.nil() };
+    let selection = index.as_ref().map(|index| super::slice::resolve(&array, index)).transpose()?;
+    let effort = selection.as_ref().map_or_else(|| array.effort(), |s| array.effort_of(s));
+    let cost = Cost::LEAST.reading(effort).and(Work::Reduce, effort.bytes);
+    db.finish(cost, move |reply| {
+        let part = match &selection {
+            Some(selection) => super::slice::read(&array, selection)?,
+            None => Content::whole(&array),
+        };
+        check_bytes("reading the array", part.nbytes(), config::MAX_ARRAY_BYTES.get())?;
+        let over = match &axes {
+            Some(axes) => AxisSet::new(axes, part.shape.ndim())?,
+            None => AxisSet::all(part.shape.ndim()),
+        };
+        let reduction = Reduction::new(op, part.dtype, &part.shape, &over, keepdims)?;
+        check_bytes("the result", reduction.state_bytes(), config::MAX_RESULT_BYTES.get())?;
+        let mut state = reduction.start()?;
+        add(&mut state, &part, &array)?;
+        let (dtype, shape, bytes) = state.finish()?;
+        if axes.is_some() || keepdims == KeepDims::Yes || format.is_some() {
+            return Content::own(dtype, shape, &bytes)?.reply(format.unwrap_or(Format::Triple), reply);
+        }
+        reply.scalar(&Scalar::from_le_bytes(dtype, &bytes));
+        Ok(())
+    })
 }
 
 /// Adds every element of `part`: chunk by chunk where it is a whole array, else as one block.
@@ -94,6 +97,7 @@ fn add(state: &mut State, part: &Content<'_>, array: &Array) -> Result<()> {
             state.add_block(memory::bytes(&bytes, part.nbytes()), &part.shape, &zero)?;
         }
         Body::Own(bytes) => state.add_block(memory::bytes(bytes, part.nbytes()), &part.shape, &zero)?,
+        Body::Lent(bytes) => state.add_block(bytes, &part.shape, &zero)?,
     }
     Ok(())
 }
@@ -126,7 +130,7 @@ impl Command for Sum {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        run(Op::Sum, &call, db)
+        run(Op::Sum, call, db)
     }
 }
 
@@ -153,6 +157,6 @@ impl Command for Mean {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        run(Op::Mean, &call, db)
+        run(Op::Mean, call, db)
     }
 }

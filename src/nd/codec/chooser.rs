@@ -25,6 +25,9 @@ const PAYS_SIZE: f64 = 1.05;
 /// How many times smaller than Zstandard's pco must make the samples for `balanced` to take it: it encodes slowly.
 pub const WORTH_PCO: f64 = 1.4;
 
+/// Zstandard's level where size is all that counts.
+const SIZE_LEVEL: u8 = 9;
+
 /// Bytes of a chunk that is tried before it is encoded as a whole.
 const BLOCK: usize = 4096;
 
@@ -75,22 +78,33 @@ impl Chooser {
     ///
     /// `sample(start, length)` answers bytes of the array, or nothing where they are not at hand; then every chunk is
     /// sampled by itself.
-    pub fn new<'a>(
+    pub fn new<B: AsRef<[u8]>>(
         policy: Policy,
         dtype: Dtype,
         nbytes: usize,
-        mut sample: impl FnMut(usize, usize) -> Option<&'a [u8]>,
+        mut sample: impl FnMut(usize, usize) -> Option<B>,
     ) -> Chooser {
-        let verdict = if policy == Policy::Raw { Verdict::Raw } else { Verdict::Judge };
-        let mut chooser = Chooser { policy, dtype, ways: Ways::new(), verdict };
+        let mut chooser = Chooser::unsampled(policy, dtype);
         if policy != Policy::Raw && nbytes > 0 {
-            let blocks: Option<SmallVec<[&[u8]; 16]>> =
+            let blocks: Option<SmallVec<[B; 8]>> =
                 places(policy, nbytes, dtype.itemsize()).map(|(start, len)| sample(start, len)).collect();
             if let Some(blocks) = blocks {
+                let blocks: SmallVec<[&[u8]; 8]> = blocks.iter().map(B::as_ref).collect();
                 chooser.settle(&blocks, nbytes >= FEW_CHUNKS);
             }
         }
         chooser
+    }
+
+    /// The chooser that samples every chunk by itself.
+    pub fn unsampled(policy: Policy, dtype: Dtype) -> Chooser {
+        let verdict = if policy == Policy::Raw { Verdict::Raw } else { Verdict::Judge };
+        Chooser { policy, dtype, ways: Ways::new(), verdict }
+    }
+
+    /// The chooser that keeps every chunk raw.
+    pub fn raw(dtype: Dtype) -> Chooser {
+        Chooser { policy: Policy::Raw, dtype, ways: Ways::new(), verdict: Verdict::Raw }
     }
 
     fn is_auto(&self) -> bool {
@@ -210,7 +224,7 @@ impl Chooser {
         }
         if self.ways.is_empty() {
             let mut own = Chooser { ways: Ways::new(), ..*self };
-            let blocks: SmallVec<[&[u8]; 16]> =
+            let blocks: SmallVec<[&[u8]; 8]> =
                 places(self.policy, chunk.len(), itemsize).map(|(start, len)| &chunk[start..start + len]).collect();
             own.settle(&blocks, true);
             return own.encode(chunk, out);
@@ -218,7 +232,39 @@ impl Chooser {
         if self.verdict == Verdict::Judge && !self.sample_pays(chunk) {
             return Encoding::Raw;
         }
-        let Some((first, others)) = self.ways.split_first() else { return Encoding::Raw };
+        self.encode_in(&self.ways, chunk, out)
+    }
+
+    /// [`Chooser::encode`] of a chunk whose elements were changed a little: as it was kept `before`, where that still pays, so
+    /// that nothing must be sampled.
+    pub fn encode_again(&self, before: Encoding, chunk: &[u8], out: &mut Vec<u8>) -> Encoding {
+        out.clear();
+        let allowed = match self.policy {
+            Policy::Raw => false,
+            Policy::Lz4 => matches!(before, Encoding::Lz4(_)),
+            Policy::Zstd(_) => matches!(before, Encoding::Zstd(_)),
+            Policy::Pco(_) => matches!(before, Encoding::Pco(_)),
+            Policy::Auto(_) => before.is_encoded(),
+        };
+        if allowed && !chunk.is_empty() && !is_constant(chunk, self.dtype.itemsize()) {
+            let level = match (self.policy, before) {
+                (Policy::Zstd(level) | Policy::Pco(level), _) => level,
+                (Policy::Auto(Compression::Size), Encoding::Zstd(_)) => SIZE_LEVEL,
+                (_, Encoding::Pco(_)) => super::pco::DEFAULT_LEVEL,
+                _ => 1,
+            };
+            let kept = self.encode_in(&[Way { encoding: before, level }], chunk, out);
+            if kept != Encoding::Raw {
+                return kept;
+            }
+        }
+        self.encode(chunk, out)
+    }
+
+    /// Encodes a chunk in each of these ways, and keeps the smallest; raw where even that does not pay.
+    fn encode_in(&self, ways: &[Way], chunk: &[u8], out: &mut Vec<u8>) -> Encoding {
+        let itemsize = self.dtype.itemsize();
+        let Some((first, others)) = ways.split_first() else { return Encoding::Raw };
         let mut chosen = first.encoding;
         chosen.encode(chunk, itemsize, first.level, out);
         let mut another = Vec::new();
@@ -275,7 +321,7 @@ fn ways(policy: Policy, dtype: Dtype) -> Ways {
         Policy::Zstd(level) => zstd(filters, level),
         Policy::Auto(Compression::Balanced) => zstd(filters, 1),
         Policy::Auto(Compression::Size) => {
-            let mut ways = zstd(filters, 9);
+            let mut ways = zstd(filters, SIZE_LEVEL);
             ways.push(pco(dtype));
             ways
         }

@@ -123,6 +123,11 @@ thread_local! {
     static BUFFERS: RefCell<[Vec<u8>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
+/// See [`super::release_scratch`].
+pub fn release_scratch() {
+    BUFFERS.take();
+}
+
 /// The first `len` bytes of a buffer that grows where it must.
 fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     if buffer.len() < len {

@@ -102,6 +102,12 @@ thread_local! {
     static SCRATCH: RefCell<DecompressorScratch> = RefCell::new(DecompressorScratch::default());
 }
 
+/// See [`super::release_scratch`].
+pub fn release_scratch() {
+    ALIGNED.take();
+    SCRATCH.take();
+}
+
 /// Calls `f` with `len` bytes of a buffer that the thread keeps. Taken out rather than borrowed: what panics in `f` loses
 /// the buffer and nothing else.
 fn with_aligned<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {

@@ -26,6 +26,12 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Decompressor<'static>> = RefCell::new(Decompressor::default());
 }
 
+/// See [`super::release_scratch`].
+pub fn release_scratch() {
+    COMPRESSOR.take();
+    DECOMPRESSOR.take();
+}
+
 impl Codec for Zstd {
     fn encode(&self, source: &[u8], itemsize: usize, level: u8, out: &mut Vec<u8>) {
         self.filter.with_applied(source, itemsize, |filtered| {
