@@ -145,6 +145,7 @@ pub fn unrow(words: &[u64; 8]) -> [u8; 64] {
 /// Twice is nothing.
 #[inline(always)]
 pub fn turn(rows: &mut [[u64; 8]; 8]) {
+    #[allow(clippy::needless_range_loop)] // two rows of one array at once
     #[inline(always)]
     fn swap(rows: &mut [[u64; 8]; 8], a: usize, b: usize, shift: u32, mask: u64) {
         for lane in 0..8 {

@@ -102,6 +102,15 @@ fn numbers_and_names_are_the_stored_ones() {
     assert_eq!(Encoding::Lz4(Filter::BYTES).name(1), "lz4");
 }
 
+/// The chunk of docs/FORMAT.md: what files have held from the first day on.
+#[test]
+fn a_documented_chunk_is_read() {
+    let stored = [&[0xff, 0x02][..], &(0..16).collect::<Vec<u8>>(), &[0, 1, 0, 0x16, 0x60, 0, 0, 0, 0, 0, 0]].concat();
+    let mut out = [0; 64];
+    Encoding::from_code(2).unwrap().decode(&stored, 4, &mut out).unwrap();
+    assert_eq!(&out[..], (0..16u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
+}
+
 #[test]
 fn policies_read_as_they_are_written() {
     for code in 0..=255 {
