@@ -119,8 +119,12 @@ impl Chooser {
         let sampled: usize = blocks.iter().map(|b| b.len()).sum();
         match self.policy {
             Policy::Auto(Compression::Speed) if paying > 0 && sampled > BLOCK => {
-                let shuffles = Filter::ALL.iter().filter(|f| !f.delta && f.shuffle != Shuffle::Nothing);
-                let ways = shuffles.map(|f| Way { encoding: Encoding::Zstd(*f), level: 1 }).collect();
+                // Behind differences of bytes Zstandard is slow: they are all literals.
+                let wide = self.dtype.itemsize() > 1;
+                let differences = Filter { delta: true, shuffle: Shuffle::Bytes };
+                let filters = [Filter::BYTES, Filter { delta: false, shuffle: Shuffle::Bits }];
+                let filters = filters.into_iter().chain(wide.then_some(differences));
+                let ways = filters.map(|f| Way { encoding: Encoding::Zstd(f), level: 1 }).collect();
                 let other = self.scores(ways, blocks);
                 scores = SmallVec::from_slice(match other.first() {
                     Some(zstd) if zstd.total + sampled / 64 < best.total => &other[..1],
