@@ -57,6 +57,11 @@ impl AxisSet {
         AxisSet::new(&axes[..count], ndim)
     }
 
+    /// Whether the set is one axis, or every axis of an array of `ndim` dimensions.
+    pub fn is_one_or_all(self, ndim: usize) -> bool {
+        self.0.count_ones() == 1 || self == AxisSet::all(ndim)
+    }
+
     /// Whether the set has this axis, counted from 0.
     pub fn contains(self, axis: usize) -> bool {
         axis < MAX_NDIM && self.0 >> axis & 1 == 1

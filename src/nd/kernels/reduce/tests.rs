@@ -1,7 +1,11 @@
 use super::*;
+use crate::nd::dtype::Dtype;
+use crate::nd::error::Error;
+use crate::nd::kernels::axes::AxisSet;
 use crate::nd::kernels::aligned::{from_hex, Aligned};
 use crate::nd::kernels::cast::cast;
-use crate::nd::scalar::Number;
+use crate::nd::scalar::{Number, Scalar};
+use crate::nd::shape::Shape;
 use proptest::prelude::*;
 
 fn dtype(name: &str) -> Dtype {
@@ -45,7 +49,7 @@ fn cut(elements: &[u8], itemsize: usize, shape: &[usize], len: &[usize], offset:
 fn reduce(plan: &Reduction, elements: &[u8], shape: &[usize], chunk: &[usize]) -> (Dtype, Shape, Vec<u8>) {
     let mut state = plan.start().unwrap();
     each_block(shape, chunk, &mut |len, offset| {
-        state.add_block(&cut(elements, plan.dtype.itemsize(), shape, len, offset), len, offset).unwrap();
+        state.add_block(&cut(elements, plan.dtype.itemsize(), shape, len, offset), None, len, offset).unwrap();
     });
     state.finish().unwrap()
 }
@@ -286,7 +290,7 @@ proptest! {
         let plan = Reduction::new(op, dtype, &Shape::new(&shape).unwrap(), &set, KeepDims::No).unwrap();
         let mut partials = Vec::new();
         each_block(&shape, &chunk, &mut |len, offset| {
-            partials.push(plan.partial(&cut(&elements, dtype.itemsize(), &shape, len, offset), len, offset).unwrap());
+            partials.push(plan.partial(&cut(&elements, dtype.itemsize(), &shape, len, offset), None, len, offset).unwrap());
         });
         let mut state = plan.start().unwrap();
         partials.iter().for_each(|p| state.merge(p));
@@ -305,12 +309,12 @@ proptest! {
         let mut mixed = plan.start().unwrap();
         let mut turn = false;
         each_block(&shape, &chunk, &mut |len, offset| {
-            state.add_fill(&value, len, offset).unwrap();
+            state.add_fill(&value, None, len, offset).unwrap();
             turn = !turn;
             if turn {
-                mixed.merge(&plan.partial_fill(&value, len, offset).unwrap());
+                mixed.merge(&plan.partial_fill(&value, None, len, offset).unwrap());
             } else {
-                mixed.add_block(&cut(&elements, dtype.itemsize(), &shape, len, offset), len, offset).unwrap();
+                mixed.add_block(&cut(&elements, dtype.itemsize(), &shape, len, offset), None, len, offset).unwrap();
             }
         });
         let want = reduce(&plan, &elements, &shape, &chunk);
@@ -327,7 +331,7 @@ fn long_fills_are_cut_where_the_loops_allow_it() {
         let axes = AxisSet::new(&[axis], 2).unwrap();
         let plan = Reduction::new(Op::Sum, Dtype::Float64, &Shape::from(shape), &axes, KeepDims::No).unwrap();
         let mut state = plan.start().unwrap();
-        state.add_fill(&value, &shape, &[0, 0]).unwrap();
+        state.add_fill(&value, None, &shape, &[0, 0]).unwrap();
         assert_eq!(state.finish().unwrap(), reduce(&plan, &elements, &shape, &shape));
     }
 }
