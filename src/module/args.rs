@@ -108,8 +108,10 @@ impl<'a> Args<'a> {
     pub fn integer(&mut self, what: &str, least: i64) -> Result<i64> {
         let bytes = self.bytes(what)?;
         let number = std::str::from_utf8(bytes).ok().and_then(|s| s.parse::<i64>().ok()).filter(|n| *n >= least);
-        Ok(number
-            .ok_or_else(|| Error::value(format!("{what} '{}' is not an integer of at least {least}", quoted(bytes))))?)
+        Ok(number.ok_or_else(|| {
+            let allowed = if least == i64::MIN { "of 64 bits".to_string() } else { format!("of at least {least}") };
+            Error::value(format!("{what} '{}' is not an integer {allowed}", quoted(bytes)))
+        })?)
     }
 
     /// A count of arguments that follow: at least 1, at most what is left after it.

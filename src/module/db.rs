@@ -71,6 +71,30 @@ impl<'c> Db<'c> {
         }
     }
 
+    /// Calls `f` with the array at `key` while the key is open, or with nothing where there is none: a read of many keys
+    /// that counts no references. `f` must not write to the key.
+    ///
+    /// # Errors
+    /// `WRONGTYPE`; `CORRUPT` for an array whose parts have not all arrived; what `f` answers.
+    pub fn look<R>(&self, key: Key<'_>, f: impl FnOnce(Option<&Array>) -> Result<R>) -> Result<R> {
+        // SAFETY: context and key name live (ffi invariants 1 and 3); a null key is a missing one.
+        let opened = unsafe { api!(RedisModule_OpenKey(self.ctx, key.as_ptr(), raw::REDISMODULE_READ as c_int)) };
+        let Some(opened) = NonNull::new(opened.cast::<raw::RedisModuleKey>()) else { return f(None) };
+        let opened = OpenKey(opened);
+        match opened.holds() {
+            Holds::Nothing => f(None),
+            Holds::Other => Err(Refusal::WrongType),
+            Holds::Array(value) => {
+                // SAFETY: the key owns the value for as long as it is open (ffi invariant 4), and a read changes nothing.
+                let array = unsafe { value.as_ref() };
+                match array.parts_missing() {
+                    0 => f(Some(array)),
+                    missing => Err(Refusal::Incomplete { missing }),
+                }
+            }
+        }
+    }
+
     /// Answers a read of one key: nil where there is none, else what `f` writes.
     ///
     /// # Errors

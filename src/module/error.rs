@@ -19,6 +19,11 @@ pub enum Refusal {
         /// The key, cut for display.
         key: String,
     },
+    /// None of a batch's keys is there to say what its rows look like.
+    NoneOfKeys {
+        /// How many keys were named.
+        keys: usize,
+    },
     /// The key is an array whose parts have not all arrived.
     Incomplete {
         /// How many parts are missing.
@@ -38,6 +43,9 @@ impl fmt::Display for Refusal {
             Refusal::Library(e) => e.fmt(f),
             Refusal::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
             Refusal::NoKey { key } => write!(f, "NOKEY key '{key}' does not exist"),
+            Refusal::NoneOfKeys { keys } => {
+                write!(f, "NOKEY none of the {keys} keys exists, so the shape of a row is not known")
+            }
             Refusal::Incomplete { missing } => {
                 write!(
                     f,

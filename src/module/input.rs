@@ -64,6 +64,56 @@ fn typed<'a>(dtype: &'a [u8], args: &mut Args<'a>) -> Result<Dense<'a>> {
     .into())
 }
 
+/// Reads positions on an axis: `n i [i ...]`, `BLOB` and their int64 bytes, or `PIECES n` and the same bytes cut anywhere.
+///
+/// # Errors
+/// `SYNTAX` where something is missing, `VALUE` for what is no integer and for bytes that are not whole int64s; `OOM`.
+pub fn positions(args: &mut Args<'_>) -> Result<Vec<i64>> {
+    if args.word("BLOB") {
+        return int64s(&[args.bytes("the positions' bytes")?]);
+    }
+    if args.word("PIECES") {
+        let n = args.count("the number of pieces")?;
+        let pieces = (0..n).map(|_| args.bytes("a piece")).collect::<Result<Vec<_>>>()?;
+        return int64s(&pieces);
+    }
+    let n = usize::try_from(args.integer("the number of positions", 0)?).unwrap_or(usize::MAX);
+    if n > args.left() {
+        return Err(Error::syntax(format!("the number of positions is {n}, {} follow", args.left())).into());
+    }
+    (0..n).map(|_| args.integer("a position", i64::MIN)).collect()
+}
+
+/// Little-endian int64s from bytes that are cut anywhere.
+fn int64s(pieces: &[&[u8]]) -> Result<Vec<i64>> {
+    let bytes = pieces.iter().fold(0usize, |n, p| n.saturating_add(p.len()));
+    if !bytes.is_multiple_of(8) {
+        return Err(Error::value(format!("positions are int64s of 8 bytes each, {bytes} bytes are given")).into());
+    }
+    let mut list = Vec::new();
+    list.try_reserve_exact(bytes / 8).map_err(|_| Error::OutOfMemory { bytes })?;
+    // The int64 that a cut goes through, and how much of it is there.
+    let (mut cut, mut filled) = ([0u8; 8], 0);
+    for mut piece in pieces.iter().copied() {
+        if filled > 0 {
+            let (rest, after) = piece.split_at(piece.len().min(8 - filled));
+            cut[filled..filled + rest.len()].copy_from_slice(rest);
+            (filled, piece) = (filled + rest.len(), after);
+            if filled == 8 {
+                list.push(i64::from_le_bytes(cut));
+                filled = 0;
+            }
+        }
+        let (whole, rest) = piece.as_chunks::<8>();
+        list.extend(whole.iter().map(|b| i64::from_le_bytes(*b)));
+        if !rest.is_empty() {
+            cut[..rest.len()].copy_from_slice(rest);
+            filled = rest.len();
+        }
+    }
+    Ok(list)
+}
+
 /// Refuses an array that is larger than `ndarray.max-array-bytes`.
 ///
 /// # Errors

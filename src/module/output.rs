@@ -50,6 +50,39 @@ const KEPT: usize = 64 << 20;
 
 thread_local! {
     static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer for a reply's elements that the thread keeps from call to call; what it holds at first is anything.
+pub struct Scratch(Vec<u64>);
+
+impl Scratch {
+    /// The thread's buffer; an empty one where it is in use.
+    pub fn take() -> Scratch {
+        Scratch(SCRATCH.take())
+    }
+
+    /// The first `len` bytes, aligned to eight. What was written stays while `len` does.
+    ///
+    /// # Errors
+    /// `OOM`.
+    pub fn bytes(&mut self, len: usize) -> Result<&mut [u8]> {
+        let words = memory::words_for(len);
+        if words > self.0.len() {
+            self.0.try_reserve_exact(words - self.0.len()).map_err(|_| Error::OutOfMemory { bytes: len })?;
+            self.0.resize(words, 0);
+        }
+        Ok(memory::bytes_mut(&mut self.0, len))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut words = std::mem::take(&mut self.0);
+        words.truncate(KEPT / 8);
+        words.shrink_to(KEPT / 8);
+        SCRATCH.set(words);
+    }
 }
 
 impl Format {
@@ -107,6 +140,26 @@ pub fn reply_array(array: &Array, format: Format, reply: &Reply) -> Result<()> {
     Ok(())
 }
 
+/// Answers a list of arrays, each in `format`. What each needs is checked before the head of the list goes out.
+///
+/// # Errors
+/// What the format cannot carry, `LIMIT`; then nothing was written.
+pub fn reply_all(contents: &[Content<'_>], format: Format, reply: &Reply) -> Result<()> {
+    let mut least = 0usize;
+    for content in contents {
+        content.check(format)?;
+        least = least.saturating_add(format.least_reply(content.nbytes(), content.dtype.itemsize()));
+    }
+    check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
+    reply.array(contents.len());
+    for content in contents {
+        if let Err(refusal) = content.reply(format, reply) {
+            reply.error(&refusal); // the head is out: said in the array's place
+        }
+    }
+    Ok(())
+}
+
 /// An array to be answered: a run of a stored one, or elements made for the occasion.
 #[derive(Debug)]
 pub struct Content<'a> {
@@ -125,6 +178,8 @@ pub enum Body<'a> {
     Run(&'a Array, usize),
     /// Elements of our own, aligned.
     Own(Buffer),
+    /// Elements of a buffer that the caller keeps: exactly those of dtype and shape, aligned.
+    Lent(&'a [u8]),
 }
 
 impl<'a> Content<'a> {
@@ -155,6 +210,7 @@ impl<'a> Content<'a> {
         match &self.body {
             Body::Run(array, start) => Ok(array.visit_run(*start, self.size(), f)?),
             Body::Own(buffer) => Ok(f(memory::bytes(buffer, self.nbytes()))?),
+            Body::Lent(bytes) => Ok(f(bytes)?),
         }
     }
 
@@ -168,6 +224,7 @@ impl<'a> Content<'a> {
         let bare = head.is_empty() && tail.is_empty();
         match &self.body {
             Body::Own(buffer) if bare => return Ok(f(memory::bytes(buffer, total))),
+            Body::Lent(bytes) if bare => return Ok(f(bytes)),
             Body::Run(array, start) if bare => {
                 if let Some(bytes) = array.plain_bytes() {
                     let first = start * self.dtype.itemsize();
@@ -298,6 +355,7 @@ impl<'a> Content<'a> {
             Body::Own(buffer) => {
                 Ok(Scalar::from_le_bytes(self.dtype, &memory::bytes(buffer, self.nbytes())[i * itemsize..]))
             }
+            Body::Lent(bytes) => Ok(Scalar::from_le_bytes(self.dtype, &bytes[i * itemsize..])),
         };
         Ok(text::array2string(self.dtype, &self.shape, &mut element, limit)?)
     }

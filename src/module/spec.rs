@@ -240,6 +240,16 @@ pub const ARRAY: ArgSpec = one_of(
     ],
 );
 
+/// Positions on an axis, in any of three forms.
+pub const POSITIONS: ArgSpec = one_of(
+    "positions",
+    &[
+        block("list-form", &[integer("n"), integer("position").optional().multiple()]),
+        string("int64-bytes").after("BLOB"),
+        block("pieces-form", &[integer("count").after("PIECES"), string("int64-bytes").multiple()]),
+    ],
+);
+
 const FORMATS: &[ArgSpec] = &[
     word("blob", "BLOB"),
     word("pieces", "PIECES"),

@@ -11,6 +11,7 @@
 mod gather;
 mod packed;
 mod read;
+mod take;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -32,6 +33,7 @@ use super::source::Source;
 use packed::PackedShape;
 
 pub use read::Block;
+pub use take::{axis_length, Positions};
 
 /// An N-dimensional array. Forty bytes; see the module comment.
 #[derive(Clone, Debug)]
@@ -280,6 +282,11 @@ impl Array {
                 shape.iter().for_each(|d| each(*d));
             }
         }
+    }
+
+    /// Whether it has this shape.
+    pub fn has_shape(&self, shape: &[usize]) -> bool {
+        self.shape.is(shape)
     }
 
     /// How many elements.

@@ -49,6 +49,17 @@ pub enum Error {
         /// The rule: `safe`, `same_kind`.
         rule: &'static str,
     },
+    /// An array of another dtype than the first of those that it is to be stacked with.
+    StackDtype {
+        /// Which array, from 0.
+        place: usize,
+        /// Its dtype.
+        given: Dtype,
+        /// Which array decided.
+        first: usize,
+        /// That one's dtype.
+        dtype: Dtype,
+    },
     // SHAPE
     /// Text that is no shape.
     ShapeSyntax {
@@ -92,6 +103,17 @@ pub enum Error {
         /// What was found and what was expected.
         what: String,
     },
+    /// An array of another shape than the first of those that it is to be stacked with.
+    StackShape {
+        /// Which array, from 0.
+        place: usize,
+        /// Its shape.
+        given: Shape,
+        /// Which array decided.
+        first: usize,
+        /// That one's shape.
+        expected: Shape,
+    },
     /// A chunk shape that does not fit the array.
     ChunkShape {
         /// The chunk shape.
@@ -104,6 +126,17 @@ pub enum Error {
     // INDEX
     /// A position outside an axis.
     OutOfBounds {
+        /// The axis, from 0.
+        axis: usize,
+        /// The position given.
+        index: i64,
+        /// The axis's length.
+        len: usize,
+    },
+    /// A position in a list of positions, outside its axis.
+    Position {
+        /// Where it stands in the list, from 0.
+        place: usize,
         /// The axis, from 0.
         axis: usize,
         /// The position given.
@@ -211,14 +244,20 @@ impl Error {
     pub fn code(&self) -> &'static str {
         use Error::*;
         match self {
-            UnknownDtype { .. } | UnsupportedDtype { .. } | UnknownDescriptor { .. } | Cast { .. } => "DTYPE",
+            UnknownDtype { .. }
+            | UnsupportedDtype { .. }
+            | UnknownDescriptor { .. }
+            | Cast { .. }
+            | StackDtype { .. } => "DTYPE",
             ShapeSyntax { .. }
             | Rank { .. }
             | ByteLength { .. }
             | ElementCount { .. }
             | Ragged { .. }
+            | StackShape { .. }
             | ChunkShape { .. } => "SHAPE",
             OutOfBounds { .. }
+            | Position { .. }
             | TooManyIndices { .. }
             | BooleanLength { .. }
             | ListBroadcast { .. }
@@ -297,6 +336,16 @@ impl fmt::Display for Error {
                 write!(f, "shape {shape} holds {} elements, {given} given", shape.len_or_max())
             }
             Ragged { at, what } => write!(f, "ragged nested lists at byte {at}: {what}"),
+            StackDtype { place, given, first, dtype } => write!(
+                f,
+                "array {place} is {given}, array {first} is {dtype} (use DTYPE to say what they are to become)"
+            ),
+            StackShape { place, given, first, expected } => {
+                write!(
+                    f,
+                    "row {place} has the shape {given}, row {first} has {expected} (all rows must have one shape)"
+                )
+            }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
             OutOfBounds { axis, index, len: 0 } => {
                 write!(f, "axis {axis}: index {index} is out of bounds for length 0 (the axis is empty)")
@@ -306,6 +355,13 @@ impl fmt::Display for Error {
                 "axis {axis}: index {index} is out of bounds for length {len} (use -{len} to {})",
                 len.saturating_sub(1)
             ),
+            Position { place, axis, index, len } => {
+                write!(f, "position {place} of the list: {index} is out of bounds for axis {axis} of length {len} ")?;
+                match len {
+                    0 => f.write_str("(the axis is empty)"),
+                    _ => write!(f, "(use -{len} to {})", len.saturating_sub(1)),
+                }
+            }
             TooManyIndices { given, ndim } => {
                 write!(f, "{given} indices for an array of {ndim} dimensions (use at most {ndim})")
             }

@@ -149,6 +149,13 @@ impl Grid {
         self.contiguous
     }
 
+    /// How many rows along `axis` a chunk holds, where rows are never cut: chunks in order are then rows in order. Only for
+    /// an axis outside which every length is 1.
+    pub(super) fn rows_per_chunk(&self, axis: usize) -> Option<usize> {
+        let is_whole = self.chunk.iter().zip(self.shape.iter()).skip(axis + 1).all(|(c, d)| c == d);
+        is_whole.then(|| self.chunk[axis])
+    }
+
     /// The place of chunk `number`, which must be below [`Grid::len`].
     pub fn chunk(&self, number: u64) -> ChunkBox {
         let mut rest = number;

@@ -4,14 +4,17 @@ mod attributes;
 mod create;
 mod describe;
 mod digest;
+mod gather;
 mod get;
 mod mget;
 mod mset;
 mod reduce;
 mod restorepart;
+mod sample;
 mod set;
 mod show;
 mod slice;
+mod take;
 
 use redis_module::raw;
 
@@ -39,6 +42,7 @@ commands! {
     get::Get,
     mset::Mset,
     mget::Mget,
+    gather::Gather,
     create::Create,
     describe::Info,
     describe::Shape,
@@ -50,6 +54,8 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    take::Take,
+    sample::Sample,
     reduce::Sum,
     reduce::Mean,
     restorepart::RestorePart,

@@ -94,6 +94,7 @@ fn add(state: &mut State, part: &Content<'_>, array: &Array) -> Result<()> {
             state.add_block(memory::bytes(&bytes, part.nbytes()), &part.shape, &zero)?;
         }
         Body::Own(bytes) => state.add_block(memory::bytes(bytes, part.nbytes()), &part.shape, &zero)?,
+        Body::Lent(bytes) => state.add_block(bytes, &part.shape, &zero)?,
     }
     Ok(())
 }

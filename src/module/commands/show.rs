@@ -124,6 +124,7 @@ fn visit(part: &Content<'_>, array: &Array, mut f: impl FnMut(Block<'_>, usize))
             f(Block::Elements(memory::bytes(&bytes, part.nbytes())), 0);
         }
         Body::Own(bytes) => f(Block::Elements(memory::bytes(bytes, part.nbytes())), 0),
+        Body::Lent(bytes) => f(Block::Elements(bytes), 0),
     }
     Ok(())
 }

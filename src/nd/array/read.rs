@@ -142,12 +142,19 @@ impl Array {
     pub fn read(&self, selection: &Selection) -> Result<Buffer> {
         let (_, nbytes) = selection.out_shape().size_and_bytes(self.dtype)?;
         let mut out = memory::buffer_zeroed(nbytes)?;
-        let target = memory::bytes_mut(&mut out, nbytes);
-        match selection {
-            Selection::Basic(basic) => self.read_basic(basic, target)?,
-            Selection::Advanced(advanced) => self.read_advanced(advanced, target)?,
-        }
+        self.read_into(selection, memory::bytes_mut(&mut out, nbytes))?;
         Ok(out)
+    }
+
+    /// [`Array::read`] into exactly as many bytes; all of them are written.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; `LIMIT` for more work than one command may make; `OOM`.
+    pub fn read_into(&self, selection: &Selection, out: &mut [u8]) -> Result<()> {
+        match selection {
+            Selection::Basic(basic) => self.read_basic(basic, out),
+            Selection::Advanced(advanced) => self.read_advanced(advanced, out),
+        }
     }
 
     /// [`Array::read`] of one range per axis, into exactly as many bytes.

@@ -62,6 +62,18 @@ impl Term {
 }
 
 impl Advanced {
+    /// The selection that one flat list of positions on `axis`, all within it, makes of an array of this shape: what
+    /// `numpy.take` does. `out_shape` is the shape with the list's length in the place of the axis's.
+    pub fn take(shape: &Shape, axis: usize, positions: Vec<usize>, out_shape: Shape) -> Advanced {
+        let ranges = |axes: std::ops::Range<usize>| axes.map(|a| (a, AxisRange::whole(shape[a]))).collect();
+        let points = Shape::from([positions.len()]);
+        let terms = match positions.is_empty() {
+            true => SmallVec::new(),
+            false => SmallVec::from_iter([Term::new(axis, &shape[axis..=axis], positions, &points, &points)]),
+        };
+        Advanced { outer: ranges(0..axis), terms, points, inner: ranges(axis + 1..shape.ndim()), out_shape }
+    }
+
     /// The shape of the result.
     pub fn out_shape(&self) -> &Shape {
         &self.out_shape

@@ -13,6 +13,7 @@
 //! float dtype are int64 numbers cast to it. A generator is filled in consecutive ranges of the flat C order, since random
 //! numbers come one after the other.
 
+mod choice;
 mod normal;
 mod random;
 mod widths;
@@ -29,6 +30,8 @@ use crate::nd::rounding::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 use crate::nd::scalar::{Number, Scalar, ScalarElement};
 use crate::nd::shape::Shape;
 use random::{Bounded, Pcg64};
+
+pub use choice::choice;
 
 /// What to generate.
 #[derive(Clone, Copy, Debug, PartialEq)]

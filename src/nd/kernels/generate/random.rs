@@ -134,8 +134,7 @@ impl Bounded {
         }
         let above = match self.bits {
             1 | 8 | 16 => self.narrow(),
-            _ if self.range <= u64::from(u32::MAX) => self.within_u32(),
-            _ => self.within_u64(),
+            _ => within(&mut self.random, self.range),
         };
         self.low.wrapping_add(above)
     }
@@ -168,36 +167,46 @@ impl Bounded {
         }
         (product >> bits).into()
     }
+}
 
-    fn within_u32(&mut self) -> u64 {
-        if self.range == u64::from(u32::MAX) {
-            return self.random.next_u32().into();
-        }
-        let outcomes = self.range + 1;
-        let low = |product: u64| product & 0xffff_ffff;
-        let mut product = u64::from(self.random.next_u32()) * outcomes;
-        if low(product) < outcomes {
-            let threshold = (u64::from(u32::MAX) - self.range) % outcomes;
-            while low(product) < threshold {
-                product = u64::from(self.random.next_u32()) * outcomes;
-            }
-        }
-        product >> 32
+/// A random number from 0 to `range`, drawn as NumPy draws 64-bit ones: from 32 bits where they are enough.
+#[inline]
+pub fn within(random: &mut Pcg64, range: u64) -> u64 {
+    match range {
+        0 => 0,
+        _ if range <= u64::from(u32::MAX) => within_u32(random, range),
+        _ => within_u64(random, range),
     }
+}
 
-    fn within_u64(&mut self) -> u64 {
-        if self.range == u64::MAX {
-            return self.random.next_u64();
-        }
-        let outcomes = self.range + 1;
-        let mut product = u128::from(self.random.next_u64()) * u128::from(outcomes);
-        // `as` takes the low and the high half
-        if (product as u64) < outcomes {
-            let threshold = (u64::MAX - self.range) % outcomes;
-            while (product as u64) < threshold {
-                product = u128::from(self.random.next_u64()) * u128::from(outcomes);
-            }
-        }
-        (product >> 64) as u64
+fn within_u32(random: &mut Pcg64, range: u64) -> u64 {
+    if range == u64::from(u32::MAX) {
+        return random.next_u32().into();
     }
+    let outcomes = range + 1;
+    let low = |product: u64| product & 0xffff_ffff;
+    let mut product = u64::from(random.next_u32()) * outcomes;
+    if low(product) < outcomes {
+        let threshold = (u64::from(u32::MAX) - range) % outcomes;
+        while low(product) < threshold {
+            product = u64::from(random.next_u32()) * outcomes;
+        }
+    }
+    product >> 32
+}
+
+fn within_u64(random: &mut Pcg64, range: u64) -> u64 {
+    if range == u64::MAX {
+        return random.next_u64();
+    }
+    let outcomes = range + 1;
+    let mut product = u128::from(random.next_u64()) * u128::from(outcomes);
+    // `as` takes the low and the high half
+    if (product as u64) < outcomes {
+        let threshold = (u64::MAX - range) % outcomes;
+        while (product as u64) < threshold {
+            product = u128::from(random.next_u64()) * u128::from(outcomes);
+        }
+    }
+    (product >> 64) as u64
 }

@@ -1,0 +1,294 @@
+//! Rows by their positions on one axis, as `numpy.take`: what a batch of random rows is made of.
+//!
+//! Where every chunk holds whole rows, a row of a raw chunk is one copy, and nothing is planned ahead. Rows of encoded
+//! chunks wait until all others are there, and are then taken chunk by chunk, so that each is decoded once. Everything
+//! else is a selection by one list, see gather.rs.
+
+use super::Array;
+use crate::nd::codec::Encoding;
+use crate::nd::error::{Error, Result};
+use crate::nd::index::{normalize_axes, Advanced, Selection};
+use crate::nd::shape::Shape;
+
+/// Positions on an axis of an array, each counted from its front.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Positions {
+    axis: usize,
+    at: Vec<usize>,
+    out_shape: Shape,
+}
+
+/// A row of an encoded chunk.
+struct Waiting {
+    chunk: u64,
+    /// Which row of the chunk.
+    row: usize,
+    /// Which row of the output.
+    out: usize,
+}
+
+/// An axis of an array, from the front; the one axis that NumPy lends a scalar here.
+fn axis_of(shape: &Shape, axis: i64) -> Result<usize> {
+    if shape.ndim() == 0 && (axis == 0 || axis == -1) {
+        return Ok(0);
+    }
+    Ok(normalize_axes(&[axis], shape.ndim())?[0])
+}
+
+/// The length of an axis that [`axis_of`] found.
+fn length_of(shape: &Shape, axis: usize) -> usize {
+    shape.get(axis).copied().unwrap_or(1)
+}
+
+/// The length of an axis, counted from the end where negative: how many rows there are to choose from.
+///
+/// # Errors
+/// `INDEX` for an axis that is not there. A scalar has the axis 0, of length 1, as in `numpy.take`.
+pub fn axis_length(shape: &Shape, axis: i64) -> Result<usize> {
+    axis_of(shape, axis).map(|axis| length_of(shape, axis))
+}
+
+impl Positions {
+    /// Resolves positions on `axis` of an array of this shape, both counted from the end where negative.
+    ///
+    /// # Errors
+    /// `INDEX` for an axis that is not there, and naming the first position outside it; `SHAPE`, `LIMIT` for a result
+    /// that no array can be.
+    pub fn new(shape: &Shape, axis: i64, list: &[i64]) -> Result<Positions> {
+        let axis = axis_of(shape, axis)?;
+        let len = length_of(shape, axis);
+        // No axis is longer than a signed number.
+        let end = i64::try_from(len).unwrap_or(i64::MAX);
+        let mut at = Vec::new();
+        at.try_reserve_exact(list.len()).map_err(|_| Error::OutOfMemory { bytes: 8 * list.len() })?;
+        for (place, &index) in list.iter().enumerate() {
+            let position = if index < 0 { index.saturating_add(end) } else { index };
+            if position < 0 || position >= end {
+                return Err(Error::Position { place, axis, index, len });
+            }
+            at.push(position as usize); // between 0 and the length
+        }
+        Positions::from_front(shape, axis, at)
+    }
+
+    /// Positions that are counted from the front and known to be within the axis.
+    ///
+    /// # Errors
+    /// `INDEX` for an axis that is not there; `SHAPE`, `LIMIT` for a result that no array can be.
+    pub fn known(shape: &Shape, axis: i64, at: Vec<usize>) -> Result<Positions> {
+        let axis = axis_of(shape, axis)?;
+        let len = length_of(shape, axis);
+        debug_assert!(at.iter().all(|p| *p < len));
+        Positions::from_front(shape, axis, at)
+    }
+
+    fn from_front(shape: &Shape, axis: usize, at: Vec<usize>) -> Result<Positions> {
+        let mut out_shape = shape.clone();
+        match out_shape.dims_mut().get_mut(axis) {
+            Some(length) => *length = at.len(),
+            None => out_shape.push(at.len())?,
+        }
+        Ok(Positions { axis, at, out_shape })
+    }
+
+    /// The shape of the rows together.
+    pub fn out_shape(&self) -> &Shape {
+        &self.out_shape
+    }
+
+    /// The positions, from the front.
+    pub fn list(&self) -> &[usize] {
+        &self.at
+    }
+}
+
+impl Array {
+    /// The rows at these positions into exactly as many bytes; all of them are written.
+    ///
+    /// # Errors
+    /// `LIMIT` for more work than one command may make; `CORRUPT` where a chunk does not decode; `OOM`.
+    pub fn take_into(&self, positions: &Positions, out: &mut [u8]) -> Result<()> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (shape, axis) = (self.shape(), positions.axis);
+        let is_first = shape.iter().take(axis).all(|d| *d == 1);
+        let row = shape.iter().skip(axis + 1).product::<usize>() * self.dtype.itemsize();
+        if let (Some(bytes), true) = (self.plain_bytes(), is_first) {
+            for (out, at) in out.chunks_exact_mut(row).zip(&positions.at) {
+                out.copy_from_slice(&bytes[at * row..][..row]);
+            }
+            return Ok(());
+        }
+        if shape.ndim() > 0 {
+            if self.take_rows(positions, row, is_first, out)? {
+                return Ok(());
+            }
+            let list = positions.at.clone();
+            let selection = Advanced::take(&shape, axis, list, positions.out_shape.clone());
+            return self.read_into(&Selection::Advanced(Box::new(selection)), out);
+        }
+        // A scalar in a chunk, as often as it is asked for.
+        let (first, rest) = out.split_at_mut(row);
+        self.visit_run(0, 1, |element| {
+            first.copy_from_slice(element);
+            Ok(())
+        })?;
+        rest.chunks_exact_mut(row).for_each(|out| out.copy_from_slice(first));
+        Ok(())
+    }
+
+    /// [`Array::take_into`] where chunks hold whole rows, `row` bytes each; false, and nothing done, where they do not.
+    fn take_rows(&self, positions: &Positions, row: usize, is_first: bool, out: &mut [u8]) -> Result<bool> {
+        let Some(chunks) = self.chunks() else { return Ok(false) };
+        let (grid, axis) = (self.grid_of(chunks), positions.axis);
+        let Some(height) = grid.rows_per_chunk(axis).filter(|_| is_first) else { return Ok(false) };
+        let itemsize = self.dtype.itemsize();
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut last = None;
+        for (i, (out, &at)) in out.chunks_exact_mut(row).zip(&positions.at).enumerate() {
+            let number = (at / height) as u64; // below the number of chunks
+            let chunk = match last {
+                Some((same, chunk)) if same == number => chunk,
+                _ => chunks.map.get(&number),
+            };
+            last = Some((number, chunk));
+            match chunk {
+                None => crate::nd::chunk::fill_with(&chunks.fill[..itemsize], out),
+                Some(c) => match c.encoding() {
+                    Encoding::Raw => out.copy_from_slice(&c.stored_bytes()[at % height * row..][..row]),
+                    Encoding::Fill => crate::nd::chunk::fill_with(c.stored_bytes(), out),
+                    _ => {
+                        if waiting.is_empty() {
+                            let bytes = (positions.at.len() - i) * std::mem::size_of::<Waiting>();
+                            waiting
+                                .try_reserve_exact(positions.at.len() - i)
+                                .map_err(|_| Error::OutOfMemory { bytes })?;
+                        }
+                        waiting.push(Waiting { chunk: number, row: at % height, out: i });
+                    }
+                },
+            }
+        }
+        waiting.sort_unstable_by_key(|w| w.chunk);
+        for group in waiting.chunk_by(|a, b| a.chunk == b.chunk) {
+            let number = group[0].chunk;
+            let Some(chunk) = chunks.map.get(&number) else { continue }; // it was there above
+            chunk.with_elements(number, grid.chunk(number).size() * itemsize, itemsize, |elements| {
+                for w in group {
+                    out[w.out * row..][..row].copy_from_slice(&elements[w.row * row..][..row]);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::nd::array::StoreOptions;
+    use crate::nd::codec::Policy;
+    use crate::nd::dtype::Dtype;
+    use crate::nd::index::Index;
+    use crate::nd::memory;
+    use crate::nd::scalar::Scalar;
+    use crate::nd::source::SliceSource;
+    use crate::nd::stats;
+
+    fn taken(array: &Array, axis: i64, list: &[i64]) -> Result<(Shape, Vec<u8>)> {
+        let positions = Positions::new(&array.shape(), axis, list)?;
+        let (_, nbytes) = positions.out_shape().size_and_bytes(array.dtype())?;
+        let mut out = vec![0xAA; nbytes];
+        array.take_into(&positions, &mut out)?;
+        Ok((positions.out_shape().clone(), out))
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_what_a_list_selects(
+            dims in proptest::collection::vec(1usize..5, 1..4),
+            axis in 0usize..4,
+            list in proptest::collection::vec(any::<i64>(), 0..9),
+            cut in proptest::collection::vec(1usize..4, 4),
+            policy in prop::sample::select(Policy::ALL),
+        ) {
+            let shape = Shape::new(&dims).unwrap();
+            let axis = axis % dims.len();
+            let len = dims[axis] as i64;
+            let list: Vec<i64> = list.iter().map(|i| i.rem_euclid(2 * len) - len).collect();
+            let bytes: Vec<u8> = (0..dims.iter().product::<usize>() as u16).flat_map(|i| (i / 3).to_le_bytes()).collect();
+            let chunks = [None, Some(Shape::new(&cut[..dims.len()]).unwrap()), Some(shape.clone())];
+            for chunk_shape in chunks.into_iter().chain([Some(auto(&shape))]) {
+                let options = StoreOptions { chunk_shape, policy, ..StoreOptions::default() };
+                let array =
+                    Array::from_source(Dtype::UInt16, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
+                let text = format!("{}{list:?}", ":,".repeat(axis));
+                let selection = Index::parse(text.as_bytes()).unwrap().resolve(&shape).unwrap();
+                let (out_shape, got) = taken(&array, axis as i64 - dims.len() as i64, &list).unwrap();
+                prop_assert_eq!(&out_shape, selection.out_shape());
+                let want = array.read(&selection).unwrap();
+                prop_assert_eq!(&got[..], memory::bytes(&want, got.len()), "{} of {}", text, shape);
+            }
+        }
+    }
+
+    /// A chunk shape of runs: two rows each.
+    fn auto(shape: &Shape) -> Shape {
+        let mut chunk = shape.clone();
+        chunk.dims_mut()[0] = 2;
+        chunk
+    }
+
+    #[test]
+    fn each_encoded_chunk_is_decoded_once() {
+        let shape = Shape::from([4096, 64]);
+        let bytes: Vec<u8> = (0..4096u32 * 64).flat_map(|i| (i / 64).to_le_bytes()).collect();
+        let options = StoreOptions { policy: Policy::Lz4, ..StoreOptions::default() };
+        let array = Array::from_source(Dtype::UInt32, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
+        let list: Vec<i64> = (0..4096).map(|i| i * 1021 % 4096).collect();
+        let before = stats::CHUNKS_DECODED.load(std::sync::atomic::Ordering::Relaxed);
+        let (_, got) = taken(&array, 0, &list).unwrap();
+        let decoded = stats::CHUNKS_DECODED.load(std::sync::atomic::Ordering::Relaxed) - before;
+        // Other tests decode at the same time; one by one it would be 4,096.
+        assert!((16..2048).contains(&decoded), "{decoded} chunks decoded");
+        for (row, at) in got.chunks_exact(256).zip(&list) {
+            assert_eq!(row, (*at as u32).to_le_bytes().repeat(64));
+        }
+    }
+
+    #[test]
+    fn a_scalar_is_taken_as_numpy_takes_it() {
+        let seven = Scalar::of(7i16);
+        for options in [StoreOptions::default(), StoreOptions { codec_given: true, ..StoreOptions::default() }] {
+            let scalar = Array::filled(&Shape::scalar(), seven, &options).unwrap();
+            assert_eq!(taken(&scalar, -1, &[0, -1]).unwrap(), (Shape::from([2]), vec![7, 0, 7, 0]));
+            assert_eq!(taken(&scalar, 0, &[]).unwrap().0, Shape::from([0]));
+            assert!(taken(&scalar, 1, &[0]).is_err());
+        }
+    }
+
+    #[test]
+    fn err_positions_outside_the_axis() {
+        let array = Array::filled(&Shape::from([2, 10]), Scalar::of(0u8), &StoreOptions::default()).unwrap();
+        for (index, text) in [
+            (10, "INDEX position 1 of the list: 10 is out of bounds for axis 1 of length 10 (use -10 to 9)"),
+            (-11, "INDEX position 1 of the list: -11 is out of bounds for axis 1 of length 10 (use -10 to 9)"),
+            (
+                i64::MIN,
+                "INDEX position 1 of the list: -9223372036854775808 is out of bounds for axis 1 of length 10 (use -10 to 9)",
+            ),
+        ] {
+            assert_eq!(taken(&array, 1, &[0, index]).unwrap_err().to_string(), text);
+        }
+        let empty = Array::filled(&Shape::from([0, 3]), Scalar::of(0u8), &StoreOptions::default()).unwrap();
+        assert_eq!(
+            taken(&empty, 0, &[0]).unwrap_err().to_string(),
+            "INDEX position 0 of the list: 0 is out of bounds for axis 0 of length 0 (the axis is empty)"
+        );
+        assert_eq!(taken(&empty, 1, &[2, 2]).unwrap().0, Shape::from([0, 2]));
+    }
+}

@@ -1,0 +1,126 @@
+"""Rows: ND.TAKE, ND.SAMPLE and ND.GATHER against numpy.take, Generator.choice and numpy.stack."""
+
+import numpy as np
+
+import arrays
+import wire
+from arrays import BFLOAT16
+
+
+def cut(rng, raw):
+    """Bytes as PIECES: cut anywhere."""
+    places = np.sort(rng.integers(0, len(raw) + 1, rng.integers(0, 5)))
+    pieces = [raw[a:b] for a, b in zip([0, *places], [*places, len(raw)])]
+    return ["PIECES", len(pieces), *pieces]
+
+
+def positions(rng, list_):
+    """A list of positions in one of its forms."""
+    kind = rng.integers(3)
+    if kind == 0:
+        return [len(list_), *map(int, list_)]
+    raw = np.asarray(list_, "<i8").tobytes()
+    return ["BLOB", raw] if kind == 1 else cut(rng, raw)
+
+
+def storage(rng, shape):
+    """Options of ND.SET that lead to chunks of many shapes."""
+    options = ["CODEC", ["raw", "lz4", "auto"][rng.integers(3)]]
+    if rng.integers(3) == 0 and 0 < len(shape) < 6 and np.prod(shape) > 0:
+        chunk = [int(rng.integers(max(1, n // 2), n + 1)) for n in shape]
+        if np.prod([-(-n // c) for n, c in zip(shape, chunk)]) <= 64:  # more must not be tiny
+            options += ["CHUNK", wire.shape_token(chunk)]
+    return options
+
+
+def check_take_is_numpys(server, rng, some, store, expect):
+    array = some(rng)
+    if array.ndim == 0:
+        store(server, array)
+        expect(wire.from_elements(server("ND.TAKE", "k", 0, 2, 0, -1)), np.take(array, [0, -1], axis=0), "a scalar")
+        return
+    store(server, array, "k", *storage(rng, array.shape))
+    for _ in range(4):
+        axis = int(rng.integers(-array.ndim, array.ndim))
+        length = array.shape[axis]
+        count = int(rng.integers(0, 40)) if length else 0
+        list_ = rng.integers(-length, length, count) if length else np.empty(0, np.int64)
+        want = np.take(array, list_.astype(np.int64), axis=axis)
+        expect(wire.from_elements(server("ND.TAKE", "k", axis, *positions(rng, list_))), want, f"axis {axis}, {list_}")
+        bad = np.append(list_, length + rng.integers(0, 3) if rng.integers(2) else -length - 1 - rng.integers(0, 3))
+        error = server.error("ND.TAKE", "k", axis, *positions(rng, bad))
+        assert error.startswith(f"INDEX position {count} of the list: {bad[-1]} is out of bounds"), error
+
+
+check_take_is_numpys.cases = 600
+
+
+def check_sample_is_what_the_generator_chooses(server, rng, some, store, expect):
+    if rng.integers(2):
+        array = some(rng)
+        if array.ndim == 0:
+            return
+    else:
+        array = np.arange(int(rng.integers(9_990, 60_000)), dtype="i4")  # both of NumPy's ways
+    axis = int(rng.integers(-array.ndim, array.ndim))
+    length = array.shape[axis]
+    replace = bool(rng.integers(2))
+    seed = int(rng.integers(0, 2**63)) * 2 + int(rng.integers(2))
+    store(server, array, "k", *storage(rng, array.shape))
+    if length == 0:
+        assert server.error("ND.SAMPLE", "k", 1, "AXIS", axis).startswith("VALUE ")
+        return
+    most = 3000 // max(1, array.size // length // 100 + 1) + 1
+    n = int(rng.integers(0, most if replace else min(length, most) + 1))
+    words = ["AXIS", axis, *(["REPLACE"] if replace else []), "SEED", seed]
+    chosen = np.random.default_rng(seed).choice(length, n, replace=replace)
+    rows, index = server("ND.SAMPLE", "k", n, *words, "WITHINDEX")
+    expect(wire.from_elements(index), chosen, f"{n} of {length}")
+    expect(wire.from_elements(rows), np.take(array, chosen, axis=axis), "rows")
+    expect(wire.from_elements(server("ND.SAMPLE", "k", n, *words)), np.take(array, chosen, axis=axis), "again")
+    if not replace:
+        assert server.error("ND.SAMPLE", "k", length + 1, "AXIS", axis).startswith("VALUE ")
+
+
+check_sample_is_what_the_generator_chooses.cases = 400
+
+
+def check_gather_stacks(server, rng, some, store, expect):
+    shape, dt = arrays.shape(rng, 300), arrays.dtype(rng)
+    if len(shape) > 60 or np.prod(shape, dtype=np.int64) > 20_000:
+        return
+    n = int(rng.integers(1, 9))
+    keys = [f"g{i}" for i in range(n)]
+    server("DEL", *keys)
+    there = rng.integers(0, 4, n) > 0
+    rows = [arrays.draw(rng, dt, shape) for _ in keys]
+    for key, row, is_there in zip(keys, rows, there):
+        if is_there:
+            store(server, row, key, *(storage(rng, shape) if rng.integers(2) else []))
+    fill = arrays.draw(rng, dt, ())
+    words = ["FILL", wire.number(fill[()])]
+    if not there.any():
+        assert server.error("ND.GATHER", n, *keys, *words).startswith("NOKEY none of the")
+        return
+    wanted = [row if is_there else np.full(shape, fill, dt) for row, is_there in zip(rows, there)]
+    if rng.integers(2) and len(shape) > 0:
+        index = tuple(int(rng.integers(0, s)) if s else slice(None) for s in shape[:1]) + (Ellipsis,)
+        words += ["SLICE", ",".join(map(wire.subscript, index))]
+        wanted = [np.asarray(row[index]) for row in wanted]
+    to = arrays.dtype(rng)
+    if BFLOAT16 not in (dt, to) and np.can_cast(dt, to, "same_kind") and rng.integers(2):
+        words += ["DTYPE", wire.name(to)]
+        with np.errstate(all="ignore"):
+            words[1] = wire.number(np.asarray(fill).astype(to)[()]) if to.kind != "c" else "0"
+            wanted = [row.astype(to) for row in wanted]
+        if to.kind == "c":
+            wanted = [row if is_there else np.zeros_like(row) for row, is_there in zip(wanted, there)]
+    stacked, mask = server("ND.GATHER", n, *keys, *words)
+    expect(wire.from_elements(mask), there, "which keys were there")
+    expect(wire.from_elements(stacked), np.stack(wanted), "rows")
+    if not there.all():
+        missing = keys[int(np.argmin(there))]
+        assert server.error("ND.GATHER", n, *keys) == f"NOKEY key '{missing}' does not exist"
+
+
+check_gather_stacks.cases = 400
