@@ -58,10 +58,10 @@ pub unsafe extern "C" fn entry<C: Command>(
             };
             // SAFETY: the strings live until this call returns.
             let mut args = unsafe { Args::new(argv) };
-            if let Keys::Counted(access) = C::SPEC.keys {
+            if !matches!(C::SPEC.keys, Keys::One(_)) {
                 // SAFETY: the context lives (ffi invariant 1); servers without the question do not ask it.
                 if unsafe { raw::RedisModule_IsKeysPositionRequest.is_some_and(|is_request| is_request(ctx) != 0) } {
-                    return show_keys(ctx, &mut args, access);
+                    return show_keys(ctx, &mut args, C::SPEC.keys);
                 }
             }
             let db = Db::new(ctx, argv);
@@ -77,19 +77,35 @@ pub unsafe extern "C" fn entry<C: Command>(
     OK
 }
 
-/// Tells the server where the keys of a call with a count stand. Key specs say so too, but Redis up to 7.2 routes in a
-/// cluster, and refuses keys of several slots, by this alone. A count that lies has no keys: the call itself will refuse it.
-fn show_keys(ctx: *mut raw::RedisModuleCtx, args: &mut Args<'_>, access: Access) {
-    let Ok(n) = args.count("the number of keys") else { return };
-    let first = args.position();
-    for position in first..first + n {
-        let Ok(position) = c_int::try_from(position) else { return };
-        // SAFETY: the context asks for positions; reading pointers that are written once.
-        unsafe {
-            match (raw::RedisModule_KeyAtPosWithFlags, c_int::try_from(key_flags(access))) {
-                (Some(key_at), Ok(flags)) => key_at(ctx, position, flags),
-                _ => api!(RedisModule_KeyAtPos(ctx, position)),
+/// Tells the server where the keys of a call stand. Key specs say so too, but Redis up to 7.2 routes in a cluster, and
+/// refuses keys of several slots, by this alone. A count that lies has no keys: the call itself will refuse it.
+fn show_keys(ctx: *mut raw::RedisModuleCtx, args: &mut Args<'_>, keys: Keys) {
+    match keys {
+        Keys::One(access) => show_key(ctx, 1, access),
+        Keys::Counted(access) => {
+            let Ok(n) = args.count("the number of keys") else { return };
+            let first = args.position();
+            (first..first + n).for_each(|position| show_key(ctx, position, access));
+        }
+        Keys::OneAndMask(access) => {
+            show_key(ctx, 1, access);
+            if let Some(word) = args.position_of(MASK) {
+                show_key(ctx, word + 1, Access::Read);
             }
+        }
+    }
+}
+
+/// The word in front of a mask's key.
+const MASK: &str = "WHERE";
+
+fn show_key(ctx: *mut raw::RedisModuleCtx, position: usize, access: Access) {
+    let Ok(position) = c_int::try_from(position) else { return };
+    // SAFETY: the context asks for positions; reading pointers that are written once.
+    unsafe {
+        match (raw::RedisModule_KeyAtPosWithFlags, c_int::try_from(key_flags(access))) {
+            (Some(key_at), Ok(flags)) => key_at(ctx, position, flags),
+            _ => api!(RedisModule_KeyAtPos(ctx, position)),
         }
     }
 }
@@ -120,6 +136,7 @@ pub fn register<C: Command>(ctx: *mut raw::RedisModuleCtx, with_category: bool) 
     let (first, last, step, getkeys) = match spec.keys {
         Keys::One(_) => (1, 1, 1, ""),
         Keys::Counted(_) => (0, 0, 0, " getkeys-api"),
+        Keys::OneAndMask(_) => (1, 1, 1, " getkeys-api"),
     };
     let flags = c_text(&format!("{}{getkeys}", spec.flags));
     // SAFETY: during load; the server copies names and flags.
@@ -164,15 +181,15 @@ fn command_info(spec: &Spec) -> Box<raw::RedisModuleCommandInfo> {
     let (mut info, mut key_specs) = unsafe {
         (
             Box::new(mem::zeroed::<raw::RedisModuleCommandInfo>()),
-            Box::new(mem::zeroed::<[raw::RedisModuleCommandKeySpec; 2]>()),
+            Box::new(mem::zeroed::<[raw::RedisModuleCommandKeySpec; 3]>()),
         )
     };
-    let (Keys::One(access) | Keys::Counted(access)) = spec.keys;
+    let (Keys::One(access) | Keys::Counted(access) | Keys::OneAndMask(access)) = spec.keys;
     key_specs[0].flags = key_flags(access);
     key_specs[0].begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
     key_specs[0].bs.index.pos = 1;
     match spec.keys {
-        Keys::One(_) => {
+        Keys::One(_) | Keys::OneAndMask(_) => {
             key_specs[0].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
             key_specs[0].fk.range.lastkey = 0;
             key_specs[0].fk.range.keystep = 1;
@@ -183,6 +200,15 @@ fn command_info(spec: &Spec) -> Box<raw::RedisModuleCommandInfo> {
             key_specs[0].fk.keynum.firstkey = 1;
             key_specs[0].fk.keynum.keystep = 1;
         }
+    }
+    if let Keys::OneAndMask(_) = spec.keys {
+        key_specs[1].flags = key_flags(Access::Read);
+        key_specs[1].begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_KEYWORD;
+        key_specs[1].bs.keyword.keyword = c"WHERE".as_ptr();
+        key_specs[1].bs.keyword.startfrom = 2;
+        key_specs[1].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
+        key_specs[1].fk.range.lastkey = 0;
+        key_specs[1].fk.range.keystep = 1;
     }
     info.version = &VERSION;
     info.summary = leak(spec.summary);
@@ -221,7 +247,11 @@ fn arg_table(args: &'static [ArgSpec]) -> *mut raw::RedisModuleCommandArg {
                 ArgKind::OneOf => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF,
                 ArgKind::Block => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
             },
-            key_spec_index: if arg.kind == ArgKind::Key { 0 } else { -1 },
+            key_spec_index: match (arg.kind, arg.token) {
+                (ArgKind::Key, "") => 0,
+                (ArgKind::Key, _) => 1, // the second key of a call, behind its word
+                _ => -1,
+            },
             token: text(arg.token),
             summary: null(),
             since: null(),

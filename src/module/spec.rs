@@ -31,6 +31,8 @@ pub enum Keys {
     One(Access),
     /// A count, then that many keys.
     Counted(Access),
+    /// One key, the first argument; and after the word `WHERE`, anywhere behind it, another one, which is read.
+    OneAndMask(Access),
 }
 
 /// What a command does with a key, as key specs say it.

@@ -12,6 +12,7 @@ mod gather;
 mod packed;
 mod read;
 mod take;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -34,6 +35,7 @@ use packed::PackedShape;
 
 pub use read::Block;
 pub use take::{axis_length, Positions};
+pub use view::{View, ViewBlock};
 
 /// An N-dimensional array. Forty bytes; see the module comment.
 #[derive(Clone, Debug)]

@@ -123,6 +123,13 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A mask that does not broadcast to what it masks.
+    MaskShape {
+        /// The mask's shape.
+        mask: Shape,
+        /// The shape of what is masked.
+        shape: Shape,
+    },
     // INDEX
     /// A position outside an axis.
     OutOfBounds {
@@ -255,7 +262,8 @@ impl Error {
             | ElementCount { .. }
             | Ragged { .. }
             | StackShape { .. }
-            | ChunkShape { .. } => "SHAPE",
+            | ChunkShape { .. }
+            | MaskShape { .. } => "SHAPE",
             OutOfBounds { .. }
             | Position { .. }
             | TooManyIndices { .. }
@@ -347,6 +355,7 @@ impl fmt::Display for Error {
                 )
             }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
+            MaskShape { mask, shape } => write!(f, "a mask of shape {mask} does not broadcast to {shape}"),
             OutOfBounds { axis, index, len: 0 } => {
                 write!(f, "axis {axis}: index {index} is out of bounds for length 0 (the axis is empty)")
             }

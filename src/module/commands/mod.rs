@@ -6,14 +6,17 @@ mod describe;
 mod digest;
 mod gather;
 mod get;
+mod histogram;
 mod mget;
 mod mset;
+mod quantile;
 mod reduce;
 mod restorepart;
 mod sample;
 mod set;
 mod show;
 mod slice;
+mod stats;
 mod take;
 
 use redis_module::raw;
@@ -58,6 +61,22 @@ commands! {
     sample::Sample,
     reduce::Sum,
     reduce::Mean,
+    reduce::Prod,
+    reduce::Std,
+    reduce::Var,
+    reduce::Min,
+    reduce::Max,
+    reduce::Ptp,
+    reduce::ArgMin,
+    reduce::ArgMax,
+    reduce::Any,
+    reduce::All,
+    reduce::Count,
+    reduce::Norm,
+    quantile::Median,
+    quantile::Quantile,
+    stats::Stats,
+    histogram::Histogram,
     restorepart::RestorePart,
 }
 

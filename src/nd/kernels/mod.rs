@@ -8,7 +8,7 @@
 //! - [`promote`]: which casts are allowed, and the dtype two arrays meet in
 //! - [`generate`]: ranges, identity matrices, random numbers
 //! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
-//! - [`summary`]: least, mean, greatest and a small histogram, for a person
+//! - [`histogram`]: how many elements fall into each part of a range
 
 use bytemuck::Pod;
 
@@ -17,9 +17,9 @@ mod aligned;
 pub mod axes;
 pub mod cast;
 pub mod generate;
+pub mod histogram;
 pub mod promote;
 pub mod reduce;
-pub mod summary;
 
 /// Bytes of a chunk as elements.
 ///

@@ -44,7 +44,8 @@ impl First {
     }
 
     fn set<T: Ordered>(&mut self, element: T, state: u64, position: u64) {
-        bytemuck::bytes_of_mut(&mut self.bits)[..std::mem::size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&element));
+        bytemuck::bytes_of_mut(&mut self.bits)[..std::mem::size_of::<T>()]
+            .copy_from_slice(bytemuck::bytes_of(&element));
         (self.state, self.position) = (state, position);
     }
 

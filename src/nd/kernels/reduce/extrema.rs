@@ -56,7 +56,8 @@ impl Best {
                 a < b
             }
         };
-        if self.state == NOTHING || (self.state == NUMBER && (other.state == NAN || (other.state == NUMBER && is_better())))
+        if self.state == NOTHING
+            || (self.state == NUMBER && (other.state == NAN || (other.state == NUMBER && is_better())))
         {
             *self = *other;
         }

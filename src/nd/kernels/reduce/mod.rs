@@ -18,7 +18,7 @@
 
 mod argument;
 mod cells;
-pub(crate) mod compensated;
+mod compensated;
 mod extrema;
 mod filter;
 mod kernel;
@@ -27,6 +27,7 @@ mod op;
 mod order;
 mod plan;
 mod product;
+pub mod quantile;
 mod spread;
 mod state;
 mod sum;

@@ -102,7 +102,11 @@ impl Op {
 /// The table of operations.
 pub(super) fn kernel_of(op: Op, dtype: Dtype) -> Result<&'static dyn Erased> {
     if op == Op::Ptp && dtype == Dtype::Bool {
-        return Err(Error::UnsupportedDtype { dtype, by: "PTP", hint: "truth values have no difference; use MIN and MAX" });
+        return Err(Error::UnsupportedDtype {
+            dtype,
+            by: "PTP",
+            hint: "truth values have no difference; use MIN and MAX",
+        });
     }
     Ok(dispatch!(dtype, T => match op {
         Op::Sum => &Typed::<sum::Sum<T>>::NEW,

@@ -43,7 +43,7 @@ pub struct Reduction {
     pub(super) op: Op,
     /// What blocks hold, and what the kernel takes.
     pub(super) dtype: Dtype,
-    work: Dtype,
+    pub(super) work: Dtype,
     shape: Shape,
     axes: AxisSet,
     pub(super) out_shape: Shape,
@@ -306,7 +306,7 @@ impl Reduction {
     }
 
     /// How to walk a block, and where its cells belong.
-    fn locate(&self, lens: &[usize], offset: &[usize]) -> (Walk, Place) {
+    pub(super) fn locate(&self, lens: &[usize], offset: &[usize]) -> (Walk, Place) {
         assert!(lens.len() == self.shape.ndim() && offset.len() == self.shape.ndim(), "a block has the array's rank");
         let inside =
             |(&len, (&at, &dim)): (&usize, (&usize, &usize))| at.checked_add(len).is_some_and(|end| end <= dim);

@@ -3,9 +3,10 @@
 use half::{bf16, f16};
 
 use super::cells::Cells;
-use super::kernel::Seen;
+use super::kernel::{Erased, Seen};
 use super::plan::{Elements, Reduction};
 use super::walk::Place;
+use super::{kernel_of, Op};
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
 use crate::nd::scalar::Scalar;
@@ -64,14 +65,43 @@ impl State {
         partial.place.merge(self.plan.kernel, &mut self.cells, &partial.cells);
     }
 
+    /// The result's shape.
+    pub fn out_shape(&self) -> &Shape {
+        &self.plan.out_shape
+    }
+
+    /// How many elements a cell of the result was given, NaN that was skipped among them.
+    pub fn chosen(&self, cell: usize) -> u64 {
+        self.cells.tallies.get(cell).map_or(self.plan.count as u64, |t| t.chosen)
+    }
+
+    /// How many of them went into it.
+    pub fn taken(&self, cell: usize) -> u64 {
+        self.cells.tallies.get(cell).map_or(self.plan.count as u64, |t| t.taken)
+    }
+
+    /// What `op` makes of the same cells: the standard deviation, in the state of a variance.
+    ///
+    /// # Errors
+    /// As [`State::finish`].
+    pub fn finish_as(&self, op: Op) -> Result<(Dtype, Shape, Vec<u8>)> {
+        assert!(self.plan.op == Op::Var && op == Op::Std, "no other cells are the same");
+        let kernel = kernel_of(op, self.plan.work)?;
+        self.finish_by(kernel)
+    }
+
     /// The result: its dtype, its shape, and its elements in C order.
     ///
     /// # Errors
     /// `VALUE` where options left no element for a minimum and its like; `OOM` where memory for the result is not given.
     pub fn finish(&self) -> Result<(Dtype, Shape, Vec<u8>)> {
+        self.finish_by(self.plan.kernel)
+    }
+
+    fn finish_by(&self, kernel: &'static dyn Erased) -> Result<(Dtype, Shape, Vec<u8>)> {
         let plan = &self.plan;
         let tallies = &self.cells.tallies;
-        let holds_positions = plan.kernel.holds_positions();
+        let holds_positions = kernel.holds_positions();
         if plan.op.needs_elements() {
             if tallies.iter().any(|t| t.chosen == 0) {
                 return Err(Error::Empty { what: plan.op.name() });
@@ -80,12 +110,12 @@ impl State {
                 return Err(Error::value(format!("{} of elements that are all NaN has no answer", plan.op.name())));
             }
         }
-        let made = plan.kernel.out_dtype();
+        let made = kernel.out_dtype();
         let bytes = plan.cells * made.itemsize(); // checked in `Reduction::new`
         let mut out = Vec::new();
         out.try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory { bytes })?;
         let seen = Seen { count: plan.count as u64, ddof: plan.options.ddof, skips_nan: plan.options.skip_nan };
-        plan.kernel.finish(self.cells.bytes(), tallies, seen, &mut out);
+        kernel.finish(self.cells.bytes(), tallies, seen, &mut out);
         if plan.op.needs_elements() {
             for (tally, element) in tallies.iter().zip(out.chunks_exact_mut(made.itemsize())) {
                 if tally.taken == 0 {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::Error;
-use crate::nd::kernels::axes::AxisSet;
 use crate::nd::kernels::aligned::{from_hex, Aligned};
+use crate::nd::kernels::axes::AxisSet;
 use crate::nd::kernels::cast::cast;
 use crate::nd::scalar::{Number, Scalar};
 use crate::nd::shape::Shape;

@@ -51,7 +51,10 @@ fn count<T: Truth, L: Copy + Default + std::ops::AddAssign + From<bool> + Into<u
 }
 
 #[inline(always)]
-fn count_rows<T: Truth, L: Copy + Default + std::ops::AddAssign + From<bool> + Into<u64>>(cells: &mut [u64], rows: &[T]) {
+fn count_rows<T: Truth, L: Copy + Default + std::ops::AddAssign + From<bool> + Into<u64>>(
+    cells: &mut [u64],
+    rows: &[T],
+) {
     let len = cells.len();
     for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
         for rows in rows.chunks(len.saturating_mul(T::FIT)) {

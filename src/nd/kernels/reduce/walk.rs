@@ -92,6 +92,11 @@ impl Place {
         Place { first, run, outer }
     }
 
+    /// Calls `visit` with the first of each run of the result's cells, and the run's length.
+    pub(super) fn each_run(&self, visit: &mut impl FnMut(usize, usize)) {
+        each_position(&self.outer, self.first, &mut |at| visit(at, self.run));
+    }
+
     /// Adds a block's cells and tallies to those of the result.
     pub(super) fn merge(&self, kernel: &dyn Erased, cells: &mut Cells, block: &Cells) {
         let size = block.cell_size;
