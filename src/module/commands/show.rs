@@ -123,8 +123,10 @@ fn figures(view: &View) -> Result<Option<String>> {
     }
     let axes = AxisSet::all(view.shape().ndim());
     let options = Options { skip_nan: true, ..Options::default() };
-    let plan = |op| Reduction::with(op, view.dtype(), view.shape(), &axes, &options)?.start();
-    let mut states = [plan(Op::Min)?, plan(Op::Max)?, plan(Op::Mean)?];
+    let plan = |op, options| Reduction::with(op, view.dtype(), view.shape(), &axes, options)?.start();
+    // The mean has more digits than a short float would leave it.
+    let wide = Options { dtype: view.dtype().is_inexact().then_some(Dtype::Float64), ..options };
+    let mut states = [plan(Op::Min, &options)?, plan(Op::Max, &options)?, plan(Op::Mean, &wide)?];
     view.add_to(&mut states)?;
     let (nan, taken) = (states[0].chosen(0) - states[0].taken(0), states[0].taken(0));
     if taken == 0 {

@@ -50,4 +50,8 @@ pub enum KeepDims {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use num_complex::{Complex, Complex32, Complex64};
 
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
+use crate::nd::rounding::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 
 /// Elements worked on before a cell is touched.
 pub(super) const BLOCK: usize = 4096;
@@ -187,29 +188,14 @@ ordered_integers! {
     u64: least_u64 greatest_u64 least_rows_u64 greatest_rows_u64 firsts_u64 lasts_u64;
 }
 
-/// The bits of a 16-bit float as an integer of the same order; both zeros are 0. (A least or greatest zero is answered as +0.)
-#[inline(always)]
-fn key_of_half(bits: u16) -> i16 {
-    let magnitude = (bits & 0x7fff) as i16; // 15 bits
-    if bits & 0x8000 == 0 {
-        magnitude
-    } else {
-        -magnitude
-    }
-}
-
-fn half_of_key(key: i16) -> u16 {
-    key.unsigned_abs() | if key < 0 { 0x8000 } else { 0 }
-}
-
 ordered! {
     Bool8 as u8, 0, u8::MAX, |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
         least_bool greatest_bool least_rows_bool greatest_rows_bool firsts_bool lasts_bool;
-    f16 as i16, -0x7c00, 0x7c00, |h: f16| key_of_half(h.to_bits()), |k| f16::from_bits(half_of_key(k)),
-        |h: f16| h.to_bits() & 0x7fff > 0x7c00, |a: f16, b: f16| f16::from_f32(a.to_f32() - b.to_f32()),
+    f16 as f32, f32::NEG_INFINITY, f32::INFINITY, f16_to_f32, f32_to_f16,
+        |h: f16| h.to_bits() & 0x7fff > 0x7c00, |a, b| f32_to_f16(f16_to_f32(a) - f16_to_f32(b)),
         least_f16 greatest_f16 least_rows_f16 greatest_rows_f16 firsts_f16 lasts_f16;
-    bf16 as i16, -0x7f80, 0x7f80, |h: bf16| key_of_half(h.to_bits()), |k| bf16::from_bits(half_of_key(k)),
-        |h: bf16| h.to_bits() & 0x7fff > 0x7f80, |a: bf16, b: bf16| bf16::from_f32(a.to_f32() - b.to_f32()),
+    bf16 as f32, f32::NEG_INFINITY, f32::INFINITY, bf16_to_f32, f32_to_bf16,
+        |h: bf16| h.to_bits() & 0x7fff > 0x7f80, |a, b| f32_to_bf16(bf16_to_f32(a) - bf16_to_f32(b)),
         least_bf16 greatest_bf16 least_rows_bf16 greatest_rows_bf16 firsts_bf16 lasts_bf16;
     f32 as f32, f32::NEG_INFINITY, f32::INFINITY, |x| x, |x| x, |x: f32| x.is_nan(), |a: f32, b: f32| a - b,
         least_f32 greatest_f32 least_rows_f32 greatest_rows_f32 firsts_f32 lasts_f32;

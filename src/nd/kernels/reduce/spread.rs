@@ -79,16 +79,16 @@ impl Moments {
         self.m2.merge(&other.m2);
         self.m2.add_number(delta * delta * (self.count - other.count) * share);
     }
+}
 
-    fn variance(&self, seen: &Seen) -> f64 {
-        let count = seen.count as f64; // exact below 2^53
-        let freedom = count - seen.ddof;
-        // As NumPy: `var` divides by 0 where nothing is left, `nanvar` answers NaN.
-        if seen.count == 0 || (freedom <= 0.0 && seen.skips_nan) {
-            return f64::NAN;
-        }
-        self.m2.value() / freedom.max(0.0)
+/// The variance of a sum of squared differences.
+fn variance(m2: f64, seen: &Seen) -> f64 {
+    let freedom = seen.count as f64 - seen.ddof; // exact below 2^53
+                                                 // As NumPy: `var` divides by 0 where nothing is left, `nanvar` answers NaN.
+    if seen.count == 0 || (freedom <= 0.0 && seen.skips_nan) {
+        return f64::NAN;
     }
+    m2 / freedom.max(0.0)
 }
 
 /// An element that variances are taken of.
@@ -98,7 +98,8 @@ pub(super) trait Spread: Element {
     fn add_run(cell: &mut Self::Cell, run: &[Self]);
     fn add_rows(cells: &mut [Self::Cell], rows: &[Self]);
     fn merge(cell: &mut Self::Cell, other: &Self::Cell);
-    fn variance(cell: &Self::Cell, seen: &Seen) -> f64;
+    /// The sum of squared differences from the mean.
+    fn m2(cell: &Self::Cell) -> f64;
 }
 
 /// Halves lanes down to `PARTS` sums.
@@ -202,8 +203,8 @@ macro_rules! spreads {
             fn merge(cell: &mut Moments, other: &Moments) {
                 cell.merge(other);
             }
-            fn variance(cell: &Moments, seen: &Seen) -> f64 {
-                cell.variance(seen)
+            fn m2(cell: &Moments) -> f64 {
+                cell.m2.value()
             }
         }
     )*};
@@ -241,8 +242,8 @@ macro_rules! complex_spreads {
             fn merge(cells: &mut [Moments; 2], others: &[Moments; 2]) {
                 cells.iter_mut().zip(others).for_each(|(cell, other)| cell.merge(other));
             }
-            fn variance(cells: &[Moments; 2], seen: &Seen) -> f64 {
-                cells[0].variance(seen) + cells[1].variance(seen)
+            fn m2(cells: &[Moments; 2]) -> f64 {
+                cells[0].m2.value() + cells[1].m2.value()
             }
         }
     )*};
@@ -270,7 +271,7 @@ macro_rules! kernel {
                 T::merge(cell, other);
             }
             fn finish(cell: &T::Cell, seen: &Seen) -> T::Out {
-                Target::from_f64($finish(T::variance(cell, seen)))
+                Target::from_f64($finish(variance(T::m2(cell), seen)))
             }
         }
     };

@@ -8,12 +8,12 @@ use crate::nd::scalar::{Number, Scalar};
 use crate::nd::shape::Shape;
 use proptest::prelude::*;
 
-fn dtype(name: &str) -> Dtype {
+pub(super) fn dtype(name: &str) -> Dtype {
     Dtype::parse(name.as_bytes()).unwrap().0
 }
 
 /// Calls `visit` with the shape and offset of every block of a chunk grid, in C order.
-fn each_block(shape: &[usize], chunk: &[usize], visit: &mut dyn FnMut(&[usize], &[usize])) {
+pub(super) fn each_block(shape: &[usize], chunk: &[usize], visit: &mut dyn FnMut(&[usize], &[usize])) {
     let counts: Vec<usize> = shape.iter().zip(chunk).map(|(n, c)| n.div_ceil(*c)).collect();
     for flat in 0..counts.iter().product() {
         let at = position(&counts, flat);
@@ -37,7 +37,7 @@ fn flat(shape: &[usize], at: &[usize]) -> usize {
 }
 
 /// The elements of a block of a C-order array.
-fn cut(elements: &[u8], itemsize: usize, shape: &[usize], len: &[usize], offset: &[usize]) -> Aligned {
+pub(super) fn cut(elements: &[u8], itemsize: usize, shape: &[usize], len: &[usize], offset: &[usize]) -> Aligned {
     let mut out = Vec::new();
     for i in 0..len.iter().product() {
         let at: Vec<usize> = position(len, i).iter().zip(offset).map(|(a, o)| a + o).collect();
@@ -55,7 +55,7 @@ fn reduce(plan: &Reduction, elements: &[u8], shape: &[usize], chunk: &[usize]) -
 }
 
 /// Elements as complex numbers of float64: exact for all but 64-bit integers.
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<[f64; 2]> {
+pub(super) fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<[f64; 2]> {
     bytes
         .chunks(dtype.itemsize())
         .map(|b| match Scalar::from_le_bytes(dtype, b).number() {
@@ -222,7 +222,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 /// Elements of moderate size and of both signs.
-fn random_elements(dtype: Dtype, count: usize, seed: u64) -> Vec<u8> {
+pub(super) fn random_elements(dtype: Dtype, count: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let parts: Vec<f64> = (0..count * 2)
         .map(|_| {
