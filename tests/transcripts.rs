@@ -1,4 +1,4 @@
-//! Runs tests/transcripts/*.txt, each on a fresh server, in five modes:
+//! Runs tests/transcripts/*.txt, each on a fresh server, in six modes:
 //!
 //! | mode | before every command on keys |
 //! |---|---|
@@ -7,8 +7,9 @@
 //! | aof | the append-only file is rewritten (without RDB preamble) and loaded |
 //! | replay | the append-only file is loaded as it grew: every write as it was propagated |
 //! | replica | nothing; every read is sent to a replica too, and must get the same reply |
+//! | workers | nothing; every read that may go to a worker goes there, however little it is |
 //!
-//! In the middle three, `DEBUG DIGEST` must not change. Between `WATCH` or `MULTI` and the end of the transaction
+//! In the three after the first, `DEBUG DIGEST` must not change. Between `WATCH` or `MULTI` and the end of the transaction
 //! nothing is put in. The language is described in tests/common/transcript.rs. `BLESS=1 cargo test --test transcripts`
 //! writes the replies of the plain mode into the files: read the difference before you commit it.
 #![cfg(feature = "module")]
@@ -35,10 +36,11 @@ enum Mode {
     Aof,
     Replay,
     Replica,
+    Workers,
 }
 
 impl Mode {
-    const ALL: [Mode; 5] = [Mode::Plain, Mode::Reload, Mode::Aof, Mode::Replay, Mode::Replica];
+    const ALL: [Mode; 6] = [Mode::Plain, Mode::Reload, Mode::Aof, Mode::Replay, Mode::Replica, Mode::Workers];
 
     fn name(self) -> &'static str {
         match self {
@@ -47,6 +49,7 @@ impl Mode {
             Mode::Aof => "aof",
             Mode::Replay => "replay",
             Mode::Replica => "replica",
+            Mode::Workers => "workers",
         }
     }
 }
@@ -74,6 +77,11 @@ fn replies_are_the_same_after_a_replay_of_the_append_only_file() {
 #[test]
 fn replies_are_the_same_on_a_replica() {
     run_all(Mode::Replica);
+}
+
+#[test]
+fn replies_are_the_same_from_workers() {
+    run_all(Mode::Workers);
 }
 
 #[test]
@@ -125,7 +133,7 @@ fn run_file(path: &Path, mode: Mode, bless: bool) -> String {
     let mut transcript = Transcript::read(path);
     let named = |words: &[String]| {
         let known = words.iter().all(|w| Mode::ALL.iter().any(|m| m.name() == w));
-        assert!(known, "unknown mode in {words:?} (use plain, reload, aof, replay, replica)");
+        assert!(known, "unknown mode in {words:?} (use plain, reload, aof, replay, replica, workers)");
         words.iter().any(|w| w == mode.name())
     };
     if transcript.directives("skip-file").any(named) {
@@ -236,6 +244,7 @@ impl Session {
         let server = match mode {
             Mode::Aof | Mode::Replay => options().append_only("no").start(),
             Mode::Replica => options().listen().start(),
+            Mode::Workers => options().config("ndarray.offload-us", 0).start(),
             Mode::Plain | Mode::Reload => options().start(),
         };
         let replica = (mode == Mode::Replica).then(|| {
@@ -336,7 +345,7 @@ impl Session {
     /// What this mode does to the keys between two commands.
     fn interpose(&mut self) {
         let change: fn(&Server) = match self.mode {
-            Mode::Plain | Mode::Replica => return,
+            Mode::Plain | Mode::Replica | Mode::Workers => return,
             Mode::Reload => Server::debug_reload,
             Mode::Aof => |server| {
                 server.rewrite_aof();

@@ -94,6 +94,11 @@ impl<'a> Args<'a> {
         self.get(self.at).map(|a| a.bytes)
     }
 
+    /// Whether an argument of the call (the command's name being 0) is the given word, in any case.
+    pub fn is_word_at(&self, position: usize, word: &str) -> bool {
+        self.get(position).is_some_and(|a| a.bytes.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
     /// Takes the next argument where it is the given word, in any case.
     pub fn word(&mut self, word: &str) -> bool {
         let found = self.peek().is_some_and(|b| b.eq_ignore_ascii_case(word.as_bytes()));

@@ -12,18 +12,25 @@ use crate::nd::chunk::MAX_CHUNK_BYTES;
 use crate::nd::codec::Policy;
 use crate::nd::grid::LEAST_TARGET;
 
-/// A whole number of bytes between two bounds.
-pub struct Bytes {
+/// A whole number between two bounds.
+pub struct Whole {
     name: &'static CStr,
-    default: i64,
     least: i64,
     most: i64,
+    /// How the server shows and changes it: `REDISMODULE_CONFIG_*`.
+    flags: u32,
     value: AtomicI64,
 }
 
-impl Bytes {
-    const fn new(name: &'static CStr, default: i64, least: i64, most: i64) -> Bytes {
-        Bytes { name, default, least, most, value: AtomicI64::new(default) }
+impl Whole {
+    /// A number of bytes.
+    const fn bytes(name: &'static CStr, default: i64, least: i64, most: i64) -> Whole {
+        Whole { name, least, most, flags: raw::REDISMODULE_CONFIG_MEMORY, value: AtomicI64::new(default) }
+    }
+
+    /// Any other number.
+    const fn number(name: &'static CStr, default: i64, least: i64, most: i64, flags: u32) -> Whole {
+        Whole { name, least, most, flags, value: AtomicI64::new(default) }
     }
 
     /// Its value now.
@@ -33,17 +40,21 @@ impl Bytes {
 }
 
 /// `ndarray.chunk-bytes`: how large chunks are made where no `CHUNK` is given.
-pub static CHUNK_BYTES: Bytes = Bytes::new(c"chunk-bytes", 64 << 10, LEAST_TARGET as i64, MAX_CHUNK_BYTES as i64);
+pub static CHUNK_BYTES: Whole = Whole::bytes(c"chunk-bytes", 64 << 10, LEAST_TARGET as i64, MAX_CHUNK_BYTES as i64);
 /// `ndarray.inline-bytes`: arrays up to this size are one plain buffer.
-pub static INLINE_BYTES: Bytes = Bytes::new(c"inline-bytes", 4 << 10, 0, 1 << 20);
+pub static INLINE_BYTES: Whole = Whole::bytes(c"inline-bytes", 4 << 10, 0, 1 << 20);
 /// `ndarray.max-array-bytes`: the most elements, in bytes, that one command stores or reads through.
-pub static MAX_ARRAY_BYTES: Bytes = Bytes::new(c"max-array-bytes", 4 << 30, 1 << 10, i64::MAX);
+pub static MAX_ARRAY_BYTES: Whole = Whole::bytes(c"max-array-bytes", 4 << 30, 1 << 10, i64::MAX);
 /// `ndarray.max-result-bytes`: the largest array that one reply carries.
-pub static MAX_RESULT_BYTES: Bytes = Bytes::new(c"max-result-bytes", 1 << 30, 1 << 10, i64::MAX);
+pub static MAX_RESULT_BYTES: Whole = Whole::bytes(c"max-result-bytes", 1 << 30, 1 << 10, i64::MAX);
+/// `ndarray.threads`: how many workers there are for long reads; 0 for none. The default is set at load.
+pub static THREADS: Whole = Whole::number(c"threads", 1, 0, 256, raw::REDISMODULE_CONFIG_IMMUTABLE);
+/// `ndarray.offload-us`: work estimated to take longer, in microseconds, goes to a worker.
+pub static OFFLOAD_US: Whole = Whole::number(c"offload-us", 200, 0, 3_600_000_000, raw::REDISMODULE_CONFIG_DEFAULT);
 /// `ndarray.codec`: the policy of arrays that are given none.
 static CODEC: AtomicI64 = AtomicI64::new(Policy::Auto as i64);
 
-const BYTES: [&Bytes; 4] = [&CHUNK_BYTES, &INLINE_BYTES, &MAX_ARRAY_BYTES, &MAX_RESULT_BYTES];
+const NUMBERS: [&Whole; 6] = [&CHUNK_BYTES, &INLINE_BYTES, &MAX_ARRAY_BYTES, &MAX_RESULT_BYTES, &THREADS, &OFFLOAD_US];
 const CODEC_NAME: &CStr = c"codec";
 
 /// The codec policy now.
@@ -68,6 +79,8 @@ pub fn store_options() -> StoreOptions {
 /// A sentence for the log.
 pub fn take_load_arguments(args: &[&[u8]]) -> Result<(), String> {
     let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as i64); // far below the type's bound
+    THREADS.value.store((cores - 1).clamp(1, THREADS.most), Ordering::Relaxed);
     for pair in args.chunks(2) {
         let name = text(pair[0]).to_ascii_lowercase();
         let name = name.strip_prefix("ndarray.").unwrap_or(&name);
@@ -78,14 +91,22 @@ pub fn take_load_arguments(args: &[&[u8]]) -> Result<(), String> {
             continue;
         }
         let known = || {
-            let names = BYTES.iter().map(|b| b.name).chain([CODEC_NAME]).map(|n| n.to_string_lossy());
+            let names = NUMBERS.iter().map(|b| b.name).chain([CODEC_NAME]).map(|n| n.to_string_lossy());
             names.collect::<Vec<_>>().join(", ")
         };
-        let setting = BYTES.iter().find(|b| b.name.to_bytes() == name.as_bytes());
+        let setting = NUMBERS.iter().find(|b| b.name.to_bytes() == name.as_bytes());
         let setting = setting.ok_or_else(|| format!("unknown load argument '{name}' (use one of: {})", known()))?;
-        let number = memory_size(&text(value)).filter(|n| (setting.least..=setting.most).contains(n));
+        let is_memory = setting.flags & raw::REDISMODULE_CONFIG_MEMORY != 0;
+        let number = if is_memory { memory_size(&text(value)) } else { text(value).parse().ok() };
+        let number = number.filter(|n| (setting.least..=setting.most).contains(n));
         let number = number.ok_or_else(|| {
-            format!("load argument {name}: '{}' is not a size from {} to {}", text(value), setting.least, setting.most)
+            format!(
+                "load argument {name}: '{}' is not a {} from {} to {}",
+                text(value),
+                if is_memory { "size" } else { "number" },
+                setting.least,
+                setting.most
+            )
         })?;
         setting.value.store(number, Ordering::Relaxed);
     }
@@ -121,18 +142,14 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), String> {
         else {
             return Ok(()); // before Redis 7.0: load arguments only
         };
-        for setting in BYTES {
-            let (get, set) = (Some(get_bytes as _), Some(set_bytes as _));
-            let flags = raw::REDISMODULE_CONFIG_MEMORY;
+        for setting in NUMBERS {
+            let (get, set) = (Some(get_number as _), Some(set_number as _));
+            let flags = setting.flags;
             let now = setting.value.load(Ordering::Relaxed);
             let data: *mut c_void = std::ptr::from_ref(setting).cast_mut().cast();
             if numeric(ctx, setting.name.as_ptr(), now, flags, setting.least, setting.most, get, set, None, data) == ERR
             {
-                return Err(format!(
-                    "the setting {} was refused (default {})",
-                    setting.name.to_string_lossy(),
-                    setting.default
-                ));
+                return Err(format!("the setting {} was refused (default {now})", setting.name.to_string_lossy()));
             }
         }
         let names: Vec<_> = Policy::ALL.iter().map(|p| c_text(p.name())).collect();
@@ -161,19 +178,19 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), String> {
     Ok(())
 }
 
-unsafe extern "C" fn get_bytes(_name: *const c_char, data: *mut c_void) -> c_longlong {
+unsafe extern "C" fn get_number(_name: *const c_char, data: *mut c_void) -> c_longlong {
     // SAFETY: the static that was registered.
-    (*data.cast::<Bytes>()).value.load(Ordering::Relaxed)
+    (*data.cast::<Whole>()).value.load(Ordering::Relaxed)
 }
 
-unsafe extern "C" fn set_bytes(
+unsafe extern "C" fn set_number(
     _name: *const c_char,
     value: c_longlong,
     data: *mut c_void,
     _error: *mut *mut raw::RedisModuleString,
 ) -> c_int {
     // SAFETY: the static that was registered. The server has checked the bounds.
-    (*data.cast::<Bytes>()).value.store(value, Ordering::Relaxed);
+    (*data.cast::<Whole>()).value.store(value, Ordering::Relaxed);
     OK
 }
 

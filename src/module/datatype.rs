@@ -246,7 +246,7 @@ unsafe extern "C" fn free(value: *mut c_void) {
 }
 
 unsafe extern "C" fn free_effort(_key: *mut raw::RedisModuleString, value: *const c_void) -> usize {
-    guard("free_effort", || 1, || borrow(value).allocations())
+    guard("free_effort", || 1, || borrow(value).free_effort())
 }
 
 /// `COPY` shares the array: the first write to either copies what it changes.

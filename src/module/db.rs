@@ -4,6 +4,7 @@
 //! one of [`Slot`]'s consuming methods followed by [`Db::commit`]; only then is the key signalled as modified, so that a
 //! refused write does not break a `WATCH`.
 
+use std::convert::Infallible;
 use std::ffi::{c_int, c_void, CStr};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -12,9 +13,11 @@ use redis_module::raw;
 use triomphe::Arc;
 
 use super::args::Key;
+use super::cost::Cost;
 use super::datatype;
 use super::error::{Refusal, Result};
 use super::ffi::{api, OK};
+use super::pool;
 use super::reply::Reply;
 use crate::nd::array::Array;
 
@@ -101,11 +104,31 @@ impl<'c> Db<'c> {
     /// What [`Db::read`] and `f` answer.
     pub fn answer(&self, key: Key<'_>, f: impl FnOnce(&Array) -> Result<()>) -> Result<()> {
         match self.read(key)? {
-            None => {
-                self.reply.null();
-                Ok(())
-            }
+            None => self.nil(),
             Some(array) => f(&array),
+        }
+    }
+
+    /// Ends a read of a key that is missing.
+    ///
+    /// # Errors
+    /// None.
+    pub fn nil(&self) -> Result<()> {
+        self.reply.null();
+        Ok(())
+    }
+
+    /// Ends a read by `job`, which writes the reply: here where that is soon done, on a worker where `cost` says that it
+    /// would hold other clients up (see `pool`). The job owns what it needs, and keeps the rules of `Command::run`: all that
+    /// can fail comes before the first word of the reply.
+    ///
+    /// # Errors
+    /// What the job answers.
+    pub fn finish(&self, cost: Cost, job: impl FnOnce(&Reply) -> Result<()> + Send + 'static) -> Result<()> {
+        if cost.is_long() {
+            pool::run(self.ctx, &self.reply, job)
+        } else {
+            job(&self.reply)
         }
     }
 
@@ -274,6 +297,11 @@ impl Slot<'_> {
 
     /// Changes the array, copying it first where a snapshot shares it (chunks stay shared). Nothing without an array.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut Array) -> R) -> Option<R> {
+        self.try_change(|array| Ok::<R, Infallible>(change(array))).map(|Ok(outcome)| outcome)
+    }
+
+    /// [`Slot::change`] by what may be refused. Then it has changed nothing, and the key keeps the array it has.
+    pub fn try_change<R, E>(&mut self, change: impl FnOnce(&mut Array) -> Result<R, E>) -> Option<Result<R, E>> {
         let Holds::Array(value) = self.opened.holds() else { return None };
         // SAFETY: ffi invariant 4.
         let mut array = ManuallyDrop::new(unsafe { Arc::from_raw(value.as_ptr()) });
@@ -282,7 +310,9 @@ impl Slot<'_> {
         }
         let mut copy = (**array).clone();
         let outcome = change(&mut copy);
-        self.replace(copy);
+        if outcome.is_ok() {
+            self.replace(copy);
+        }
         Some(outcome)
     }
 

@@ -8,6 +8,12 @@
 //! 3. *Arguments.* `argv` holds `argc` strings that live, unchanged, until the command returns.
 //! 4. *Values.* A module value of our type is a pointer that came from `Arc::into_raw` of an `Array`, and the key owns
 //!    one reference.
+//! 5. *Workers.* A thread of our own touches nothing of the server but: one blocked client that it was handed, its
+//!    context (made on the main thread, used for replies alone, freed before the client is unblocked, once), the
+//!    allocator, the log, and the clock that measures a blocked client. No key, no argument, no other context. What else
+//!    it works on is Rust's: `Arc`s of arrays, which nobody changes while they are shared.
+//! 6. *Children.* A child that the server forks has the main thread only. What runs there (saving, rewriting) takes no
+//!    lock that a worker may hold at that moment, and waits for no worker.
 //!
 //! Nothing may unwind into C: every entry goes through [`guard`].
 

@@ -1,11 +1,12 @@
 //! `INFO ndarray`.
 
 use std::ffi::{c_int, CStr};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis_module::raw;
 
 use super::ffi::{api, c_text, guard, PANICS};
+use super::pool::{self, JOBS};
 use crate::nd::stats;
 
 /// Registers the section.
@@ -32,6 +33,12 @@ unsafe extern "C" fn info(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report: 
             number(c"chunks_decoded", stats::CHUNKS_DECODED.load(Ordering::Relaxed));
             number(c"chunks_encoded", stats::CHUNKS_ENCODED.load(Ordering::Relaxed));
             number(c"chunks_stored_raw", stats::CHUNKS_STORED_RAW.load(Ordering::Relaxed));
+            let count = |name: &CStr, n: &AtomicUsize| number(name, n.load(Ordering::Relaxed) as u64);
+            number(c"jobs_queued", pool::queued() as u64);
+            count(c"jobs_running", &JOBS.running);
+            count(c"jobs_done", &JOBS.done);
+            count(c"jobs_inline", &JOBS.inline);
+            count(c"jobs_cancelled", &JOBS.cancelled);
             number(c"internal_errors", PANICS.load(Ordering::Relaxed));
         },
     );

@@ -1,12 +1,14 @@
 //! The Redis module: everything that knows of a server, and all of the FFI.
 //!
-//! Order of the files, each using only those before it: `spec`, `args`, `reply`; `db`, `datatype`; `options`, `input`,
-//! `output`; `register`; `commands`.
+//! Order of the files, each using only those before it: `spec`, `args`, `reply`, `cost`; `input`, `output`; `blocked`,
+//! `pool`; `db`, `datatype`; `options`; `register`; `commands`.
 
 mod alloc;
 mod args;
+mod blocked;
 pub mod commands;
 mod config;
+mod cost;
 mod datatype;
 mod db;
 mod error;
@@ -15,9 +17,11 @@ mod info;
 mod input;
 mod options;
 mod output;
+mod pool;
 mod register;
 mod reply;
 pub mod spec;
+mod values;
 
 use std::ffi::{c_int, CStr};
 use std::ptr::NonNull;

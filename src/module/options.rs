@@ -192,6 +192,32 @@ impl SetOptions {
     }
 }
 
+/// `IFDEQ digest` at the end of a command that changes an array: the write goes ahead only where the array has this digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IfDigest(Option<u64>);
+
+impl IfDigest {
+    /// Takes the option, if it comes next.
+    ///
+    /// # Errors
+    /// `SYNTAX` where the digest is missing, `VALUE` where it is none.
+    pub fn take(args: &mut Args<'_>) -> Result<IfDigest> {
+        Ok(IfDigest(if args.word("IFDEQ") { Some(digest(args)?) } else { None }))
+    }
+
+    /// Whether the array lets the write go ahead; if not, the command answers nil. No array equals no digest.
+    ///
+    /// # Errors
+    /// As [`digest_of`].
+    pub fn holds(self, array: Option<&Array>) -> Result<bool> {
+        match (self.0, array) {
+            (None, _) => Ok(true),
+            (Some(_), None) => Ok(false),
+            (Some(digest), Some(array)) => Ok(digest_of(array)? == digest),
+        }
+    }
+}
+
 /// The digest of an array whose elements one command may read through.
 ///
 /// # Errors

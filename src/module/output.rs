@@ -8,10 +8,12 @@ use std::cell::RefCell;
 
 use super::args::Args;
 use super::config;
+use super::cost::{Cost, Work};
 use super::error::Result;
 use super::input::check_bytes;
 use super::reply::Reply;
-use crate::nd::array::Array;
+use crate::nd::array::{Array, Effort};
+use crate::nd::chunk;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::Error;
 use crate::nd::format::{arrow, json, npy, text};
@@ -85,6 +87,12 @@ impl Drop for Scratch {
     }
 }
 
+/// Gives back the memory that the thread keeps from reply to reply.
+pub fn release_scratch() {
+    JOINED.take();
+    chunk::release_scratch();
+}
+
 impl Format {
     /// Takes a format's word, if the next argument is one.
     pub fn take(args: &mut Args<'_>) -> Option<Format> {
@@ -113,6 +121,17 @@ impl Format {
             Format::Json => (nbytes / itemsize.max(1)).saturating_mul(2),
             Format::Text => 0, // summarised
             _ => nbytes,
+        }
+    }
+
+    /// `before`, and what it takes to read these elements of `itemsize` bytes and to write them into a reply.
+    pub fn cost(self, before: Cost, effort: Effort, itemsize: usize) -> Cost {
+        match self {
+            Format::Values | Format::Json => {
+                before.reading(effort).and(Work::Text, (effort.bytes / itemsize.max(1)).saturating_mul(8))
+            }
+            Format::Text => before, // shows, and reads, a few elements
+            _ => before.reading(effort).and(Work::Copy, effort.bytes),
         }
     }
 

@@ -77,8 +77,8 @@ pub unsafe extern "C" fn entry<C: Command>(
     OK
 }
 
-/// Tells the server where the keys of a call stand. Key specs say so too, but Redis up to 7.2 routes in a cluster, and
-/// refuses keys of several slots, by this alone. A count that lies has no keys: the call itself will refuse it.
+/// Tells the server where the keys of a call stand. Key specs say so too, as far as they can, but Redis up to 7.2 routes in
+/// a cluster, and refuses keys of several slots, by this alone. A count that lies has no keys: the call itself will refuse it.
 fn show_keys(ctx: *mut raw::RedisModuleCtx, args: &mut Args<'_>, keys: Keys) {
     match keys {
         Keys::One(access) => show_key(ctx, 1, access),
@@ -87,17 +87,20 @@ fn show_keys(ctx: *mut raw::RedisModuleCtx, args: &mut Args<'_>, keys: Keys) {
             let first = args.position();
             (first..first + n).for_each(|position| show_key(ctx, position, access));
         }
+        Keys::OneAndSource { access, at } => {
+            show_key(ctx, 1, access);
+            if args.is_word_at(at, "KEY") && args.position() + args.left() > at + 1 {
+                show_key(ctx, at + 1, Access::Read);
+            }
+        }
         Keys::OneAndMask(access) => {
             show_key(ctx, 1, access);
-            if let Some(word) = args.position_of(MASK) {
+            if let Some(word) = args.position_of("WHERE") {
                 show_key(ctx, word + 1, Access::Read);
             }
         }
     }
 }
-
-/// The word in front of a mask's key.
-const MASK: &str = "WHERE";
 
 fn show_key(ctx: *mut raw::RedisModuleCtx, position: usize, access: Access) {
     let Ok(position) = c_int::try_from(position) else { return };
@@ -136,7 +139,7 @@ pub fn register<C: Command>(ctx: *mut raw::RedisModuleCtx, with_category: bool) 
     let (first, last, step, getkeys) = match spec.keys {
         Keys::One(_) => (1, 1, 1, ""),
         Keys::Counted(_) => (0, 0, 0, " getkeys-api"),
-        Keys::OneAndMask(_) => (1, 1, 1, " getkeys-api"),
+        Keys::OneAndSource { .. } | Keys::OneAndMask(_) => (1, 1, 1, " getkeys-api"),
     };
     let flags = c_text(&format!("{}{getkeys}", spec.flags));
     // SAFETY: during load; the server copies names and flags.
@@ -184,12 +187,11 @@ fn command_info(spec: &Spec) -> Box<raw::RedisModuleCommandInfo> {
             Box::new(mem::zeroed::<[raw::RedisModuleCommandKeySpec; 3]>()),
         )
     };
-    let (Keys::One(access) | Keys::Counted(access) | Keys::OneAndMask(access)) = spec.keys;
-    key_specs[0].flags = key_flags(access);
+    key_specs[0].flags = key_flags(spec.keys.access());
     key_specs[0].begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
     key_specs[0].bs.index.pos = 1;
     match spec.keys {
-        Keys::One(_) | Keys::OneAndMask(_) => {
+        Keys::One(_) | Keys::OneAndSource { .. } | Keys::OneAndMask(_) => {
             key_specs[0].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
             key_specs[0].fk.range.lastkey = 0;
             key_specs[0].fk.range.keystep = 1;
@@ -201,11 +203,20 @@ fn command_info(spec: &Spec) -> Box<raw::RedisModuleCommandInfo> {
             key_specs[0].fk.keynum.keystep = 1;
         }
     }
-    if let Keys::OneAndMask(_) = spec.keys {
-        key_specs[1].flags = key_flags(Access::Read);
+    let word = match spec.keys {
+        Keys::OneAndSource { at, .. } => Some((c"KEY", at)),
+        Keys::OneAndMask(_) => Some((c"WHERE", 2)),
+        Keys::One(_) | Keys::Counted(_) => None,
+    };
+    if let Some((word, from)) = word {
+        // A spec can look for the word, but not tell it from bytes that read the same: both are marked as not the whole
+        // truth, so that the server asks the command itself.
+        let incomplete = u64::from(raw::REDISMODULE_CMD_KEY_INCOMPLETE);
+        key_specs[0].flags |= incomplete;
+        key_specs[1].flags = key_flags(Access::Read) | incomplete;
         key_specs[1].begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_KEYWORD;
-        key_specs[1].bs.keyword.keyword = c"WHERE".as_ptr();
-        key_specs[1].bs.keyword.startfrom = 2;
+        key_specs[1].bs.keyword.keyword = word.as_ptr();
+        key_specs[1].bs.keyword.startfrom = c_int::try_from(from).unwrap_or(1);
         key_specs[1].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
         key_specs[1].fk.range.lastkey = 0;
         key_specs[1].fk.range.keystep = 1;
@@ -249,7 +260,7 @@ fn arg_table(args: &'static [ArgSpec]) -> *mut raw::RedisModuleCommandArg {
             },
             key_spec_index: match (arg.kind, arg.token) {
                 (ArgKind::Key, "") => 0,
-                (ArgKind::Key, _) => 1, // the second key of a call, behind its word
+                (ArgKind::Key, _) => 1, // the second key, behind its word
                 _ => -1,
             },
             token: text(arg.token),

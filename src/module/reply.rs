@@ -22,6 +22,11 @@ impl Reply {
         Reply { ctx, resp3: Cell::new(None) }
     }
 
+    /// The reply of a blocked client, through a context that must outlive it; what it speaks was asked before.
+    pub fn of_blocked(ctx: *mut raw::RedisModuleCtx, is_resp3: bool) -> Reply {
+        Reply { ctx, resp3: Cell::new(Some(is_resp3)) }
+    }
+
     /// Whether the client speaks RESP3; asked once per call, and only where it matters.
     pub fn is_resp3(&self) -> bool {
         self.resp3.get().unwrap_or_else(|| {

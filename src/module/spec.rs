@@ -31,8 +31,28 @@ pub enum Keys {
     One(Access),
     /// A count, then that many keys.
     Counted(Access),
+    /// One key, the first argument; and where argument `at` (the command's name being 0) is the word `KEY`, a second one
+    /// after it, which is read.
+    OneAndSource {
+        /// What happens to the first.
+        access: Access,
+        /// Where the word may stand.
+        at: usize,
+    },
     /// One key, the first argument; and after the word `WHERE`, anywhere behind it, another one, which is read.
     OneAndMask(Access),
+}
+
+impl Keys {
+    /// What happens to the first key.
+    pub fn access(self) -> Access {
+        match self {
+            Keys::One(access)
+            | Keys::Counted(access)
+            | Keys::OneAndMask(access)
+            | Keys::OneAndSource { access, .. } => access,
+        }
+    }
 }
 
 /// What a command does with a key, as key specs say it.
@@ -226,21 +246,31 @@ pub const fn block(name: &'static str, args: &'static [ArgSpec]) -> ArgSpec {
     spec
 }
 
+const ARRAYS: &[ArgSpec] = &[
+    block("blob-form", &[string("dtype"), string("shape"), string("bytes").after("BLOB")]),
+    block(
+        "pieces-form",
+        &[string("dtype"), string("shape"), integer("count").after("PIECES"), string("bytes").multiple()],
+    ),
+    block("values-form", &[string("dtype"), string("shape"), string("value").after("VALUES").multiple()]),
+    string("npy").after("NPY"),
+    string("arrow").after("ARROW"),
+    block("json-form", &[string("text").after("JSON"), string("json-dtype").after("DTYPE").optional()]),
+    key("source").after("KEY"),       // where the command says so
+    string("number").after("SCALAR"), // where the command says so, and therefore last
+];
+
 /// The *array argument* of the contract.
-pub const ARRAY: ArgSpec = one_of(
-    "array",
-    &[
-        block("blob-form", &[string("dtype"), string("shape"), string("bytes").after("BLOB")]),
-        block(
-            "pieces-form",
-            &[string("dtype"), string("shape"), integer("count").after("PIECES"), string("bytes").multiple()],
-        ),
-        block("values-form", &[string("dtype"), string("shape"), string("value").after("VALUES").multiple()]),
-        string("npy").after("NPY"),
-        string("arrow").after("ARROW"),
-        block("json-form", &[string("text").after("JSON"), string("json-dtype").after("DTYPE").optional()]),
-    ],
-);
+pub const ARRAY: ArgSpec = one_of("array", ARRAYS.split_at(ARRAYS.len() - 2).0);
+
+/// The *array argument* that may be another key.
+pub const ARRAY_OR_KEY: ArgSpec = one_of("array", ARRAYS.split_at(ARRAYS.len() - 1).0);
+
+/// The *array argument* that may be another key, or one number.
+pub const ARRAY_OR_SCALAR: ArgSpec = one_of("array", ARRAYS);
+
+/// `IFDEQ`.
+pub const IF_DIGEST: ArgSpec = string("digest").after("IFDEQ").optional();
 
 /// Positions on an axis, in any of three forms.
 pub const POSITIONS: ArgSpec = one_of(

@@ -8,11 +8,16 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod edit;
+mod effort;
 mod gather;
+mod layout;
 mod packed;
 mod read;
+mod scatter;
 mod take;
 mod view;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -25,7 +30,8 @@ use super::chunk::{self, Chunk};
 use super::codec::{Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::Result;
-use super::grid::{auto_chunk_shape, c_steps, copy_region, Grid};
+use super::grid::{auto_chunk_shape, c_steps, copy_region, raw_chunk_shape, Grid};
+use super::interrupt;
 use super::memory::{self, Buffer};
 use super::scalar::Scalar;
 use super::shape::Shape;
@@ -33,9 +39,11 @@ use super::source::Source;
 
 use packed::PackedShape;
 
+pub use effort::Effort;
 pub use read::Block;
 pub use take::{axis_length, Positions};
 pub use view::{View, ViewBlock};
+pub use write::check_broadcast;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
 #[derive(Clone, Debug)]
@@ -94,6 +102,9 @@ pub struct StoreOptions {
     /// Whether `CODEC` was given.
     pub codec_given: bool,
 }
+
+/// A chunk of elements that stay raw is as long as this many that may be encoded.
+const RAW_RUN: usize = 16;
 
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
@@ -156,6 +167,13 @@ impl Chunks {
         }
     }
 
+    fn remove(&mut self, number: u64) {
+        if let Some(old) = self.map.remove(&number) {
+            self.stored_bytes -= old.stored_bytes().len();
+            self.memory -= old.memory();
+        }
+    }
+
     /// The chunk shape.
     pub fn chunk_shape(&self) -> &Shape {
         &self.chunk_shape
@@ -187,10 +205,14 @@ impl Array {
         if options.keeps_plain(nbytes) {
             return Ok(Array::plain(dtype, shape, memory::buffer_from(source.next(nbytes)?)?));
         }
-        let grid = options.grid(dtype, shape)?;
-        let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
         let itemsize = dtype.itemsize();
-        let chooser = Chooser::new(options.policy, itemsize, nbytes, |start, len| source.peek(start, len));
+        let mut chooser = Chooser::new(options.policy, itemsize, nbytes, |start, len| source.peek(start, len));
+        let mut grid = options.grid(dtype, shape)?;
+        if options.chunk_shape.is_none() && stays_raw(&chooser, &grid, itemsize, nbytes, &*source) {
+            chooser = Chooser::raw(itemsize);
+            grid = options.raw_grid(dtype, shape, grid)?;
+        }
+        let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
         let mut list = Vec::with_capacity(grid.len().min(1 << 20) as usize);
         if grid.is_contiguous() {
             for place in grid.chunks() {
@@ -364,9 +386,9 @@ impl Array {
         memory::size_class(std::mem::size_of::<Array>() + 8) + self.shape.memory() + rich + elements
     }
 
-    /// How many separate allocations hold the elements: what freeing the array costs.
-    pub fn allocations(&self) -> usize {
-        self.chunks().map_or(1, |c| c.map.len().max(1))
+    /// What freeing the array costs: one for each allocation, and one for every 64 KiB, whose pages go back to the system.
+    pub fn free_effort(&self) -> usize {
+        self.chunks().map_or(1, |c| c.map.len().max(c.memory >> 16).max(1))
     }
 
     /// The attributes: names and JSON texts.
@@ -435,18 +457,23 @@ impl Array {
             },
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if rich.parts_missing > 0
-                    || chunks.policy != options.policy
-                    || chunks.chunk_shape != auto_chunk_shape(shape, dtype, options.chunk_bytes)
-                {
+                if rich.parts_missing > 0 || chunks.policy != options.policy {
                     return false;
                 }
-                let grid = Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made");
+                let (Ok(small), grid) = (
+                    options.grid(dtype, shape),
+                    Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made"),
+                ) else {
+                    return false;
+                };
                 let raw_and_ours = chunks.map.len() as u64 == grid.len()
                     && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some());
-                let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(dtype.itemsize());
+                let itemsize = dtype.itemsize();
+                let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(itemsize);
+                let chooser = Chooser::new(options.policy, itemsize, nbytes, |start, len| source.peek(start, len));
                 if !raw_and_ours
-                    || !stays_raw(&grid, dtype.itemsize(), nbytes, &*source, options.policy)
+                    || !stays_raw(&chooser, &small, itemsize, nbytes, &*source)
+                    || options.raw_grid(dtype, shape, small).is_ok_and(|g| *g.chunk_shape() != chunks.chunk_shape)
                     || !source.make_infallible(chunk_bytes)
                 {
                     return false;
@@ -464,6 +491,14 @@ impl Array {
         }
     }
 
+    /// The digest, where it is remembered.
+    pub fn known_digest(&self) -> Option<u64> {
+        match &self.body {
+            Body::Plain(_) => None,
+            Body::Rich(rich) => rich.digest.get().copied(),
+        }
+    }
+
     /// XXH3-64 over dtype, shape and little-endian elements: the same whatever the codec or the chunks.
     ///
     /// The bytes hashed: the dtype's name, a zero byte, the rank as one byte, each length as eight, then the elements in
@@ -472,10 +507,8 @@ impl Array {
     /// # Errors
     /// `CORRUPT` where a chunk does not decode.
     pub fn digest(&self) -> Result<u64> {
-        if let Body::Rich(rich) = &self.body {
-            if let Some(digest) = rich.digest.get() {
-                return Ok(*digest);
-            }
+        if let Some(digest) = self.known_digest() {
+            return Ok(digest);
         }
         let mut hash = Xxh3::new();
         let shape = self.shape();
@@ -504,6 +537,7 @@ impl Array {
         let grid = self.grid_of(chunks);
         let itemsize = self.dtype.itemsize();
         for (number, chunk) in &chunks.map {
+            interrupt::check()?;
             chunk.verify(*number)?;
             chunk.with_elements(*number, grid.chunk(*number).size() * itemsize, itemsize, |_| Ok(()))?;
         }
@@ -540,8 +574,7 @@ impl Array {
 }
 
 /// Whether every chunk of a contiguous grid would be kept raw, as far as can be told without taking elements.
-fn stays_raw(grid: &Grid, itemsize: usize, nbytes: usize, source: &dyn Source, policy: Policy) -> bool {
-    let chooser = Chooser::new(policy, itemsize, nbytes, |start, len| source.peek(start, len));
+fn stays_raw(chooser: &Chooser, grid: &Grid, itemsize: usize, nbytes: usize, source: &dyn Source) -> bool {
     if chooser.is_settled(nbytes) {
         return chooser.keeps_raw();
     }
@@ -563,6 +596,12 @@ impl StoreOptions {
             Some(chunk) => Grid::new(shape, chunk, dtype),
             None => Grid::new(shape, &auto_chunk_shape(shape, dtype, self.chunk_bytes), dtype),
         }
+    }
+
+    /// The grid of elements that stay raw, where no `CHUNK` was given; `grid` is the one of those that may not.
+    fn raw_grid(&self, dtype: Dtype, shape: &Shape, grid: Grid) -> Result<Grid> {
+        let target = self.chunk_bytes.saturating_mul(RAW_RUN).min(chunk::MAX_CHUNK_BYTES);
+        Grid::new(shape, &raw_chunk_shape(shape, dtype, grid.chunk_shape().clone(), target), dtype)
     }
 }
 

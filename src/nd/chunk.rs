@@ -1,7 +1,7 @@
 //! One chunk: its stored bytes, how they are encoded, and their checksum. Immutable once made, and shared by snapshots.
 
 use std::cell::RefCell;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::checksum::xxh3_64;
 use triomphe::Arc;
@@ -20,8 +20,13 @@ struct Stored {
     bytes: Buffer,
     len: u32,
     encoding: Encoding,
-    checksum: u64,
+    /// [`UNKNOWN`] from a change in place until somebody asks.
+    checksum: AtomicU64,
 }
+
+/// Stands for a checksum that has not been taken since the bytes were changed in place. One that happens to be this
+/// number is taken anew each time it is asked for.
+const UNKNOWN: u64 = 0;
 
 /// A chunk holds at most this many bytes of elements, whatever was asked for.
 pub const MAX_CHUNK_BYTES: usize = 16 << 20;
@@ -31,6 +36,12 @@ thread_local! {
     static DECODED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     /// Where a chunk is encoded to before it is known how long it becomes.
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives back the memory that the thread keeps from chunk to chunk.
+pub fn release_scratch() {
+    DECODED.take();
+    ENCODED.take();
 }
 
 impl Chunk {
@@ -51,13 +62,21 @@ impl Chunk {
         })
     }
 
+    /// A chunk whose every element is this one.
+    ///
+    /// # Errors
+    /// `OOM` where the allocator says no.
+    pub fn constant(element: &[u8]) -> Result<Chunk> {
+        Chunk::stored(Encoding::Fill, element)
+    }
+
     /// Copies bytes that are encoded already.
     fn stored(encoding: Encoding, source: &[u8]) -> Result<Chunk> {
         let bytes = memory::buffer_from(source)?;
         let len = u32::try_from(source.len()).map_err(|_| Error::OutOfMemory { bytes: source.len() })?;
         // Of the copy, not of the source: the copy is in the cache, and a fault while copying would be found.
         let checksum = xxh3_64(memory::bytes(&bytes, source.len()));
-        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum })))
+        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum: AtomicU64::new(checksum) })))
     }
 
     /// A chunk read from outside: the bytes must have the checksum, and a length that the encoding allows.
@@ -88,8 +107,8 @@ impl Chunk {
             )));
         }
         let chunk = Chunk::stored(encoding, source)?;
-        if chunk.0.checksum != checksum {
-            return Err(corrupt(format!("checksum is {:016x}, {checksum:016x} was stored", chunk.0.checksum)));
+        if chunk.checksum() != checksum {
+            return Err(corrupt(format!("checksum is {:016x}, {checksum:016x} was stored", chunk.checksum())));
         }
         Ok(chunk)
     }
@@ -147,21 +166,30 @@ impl Chunk {
         memory::bytes(&self.0.bytes, self.0.len as usize)
     }
 
-    /// XXH3-64 of the bytes as kept, made when the chunk was.
+    /// XXH3-64 of the bytes as kept: taken when the chunk was made, or when it is first asked for after a change in place.
     pub fn checksum(&self) -> u64 {
-        self.0.checksum
+        match self.0.checksum.load(Ordering::Relaxed) {
+            UNKNOWN => {
+                let checksum = xxh3_64(self.stored_bytes());
+                // Another thread may do the same; the bytes cannot change while the chunk is shared.
+                self.0.checksum.store(checksum, Ordering::Relaxed);
+                checksum
+            }
+            known => known,
+        }
     }
 
-    /// Recomputes the checksum.
+    /// Recomputes the checksum. One that was changed in place, and not saved since, has none to compare with: it gets it here.
     ///
     /// # Errors
     /// `CORRUPT` naming chunk `number`.
     pub fn verify(&self, number: u64) -> Result<()> {
         let now = xxh3_64(self.stored_bytes());
-        if now == self.0.checksum {
+        let known = self.checksum();
+        if now == known {
             return Ok(());
         }
-        let what = format!("checksum is {now:016x}, {:016x} was stored", self.0.checksum);
+        let what = format!("checksum is {now:016x}, {known:016x} was stored");
         Err(Error::corrupt("chunk", number as usize, what))
     }
 
@@ -173,7 +201,26 @@ impl Chunk {
             Some(stored) if stored.encoding == Encoding::Raw && stored.len as usize == elements.len() => {
                 let bytes = memory::bytes_mut(&mut stored.bytes, elements.len());
                 bytes.copy_from_slice(elements);
-                stored.checksum = xxh3_64(bytes);
+                *stored.checksum.get_mut() = xxh3_64(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether [`Chunk::edit`] would change it: raw, and shared by nobody.
+    pub fn is_editable(&self) -> bool {
+        self.0.encoding == Encoding::Raw && Arc::is_unique(&self.0)
+    }
+
+    /// Changes the elements of a raw chunk that nobody shares where they lie; false where that is not so. Its checksum is
+    /// taken when somebody asks for it: a row is written at the price of a row, however long the chunk.
+    pub fn edit(&mut self, change: impl FnOnce(&mut [u8])) -> bool {
+        match Arc::get_mut(&mut self.0) {
+            Some(stored) if stored.encoding == Encoding::Raw => {
+                let bytes = memory::bytes_mut(&mut stored.bytes, stored.len as usize);
+                change(bytes);
+                *stored.checksum.get_mut() = UNKNOWN;
                 true
             }
             _ => false,

@@ -149,6 +149,11 @@ impl Chooser {
         Chooser { policy: if pays { Policy::Auto } else { Policy::Raw }, itemsize }
     }
 
+    /// The chooser that keeps every chunk raw.
+    pub fn raw(itemsize: usize) -> Chooser {
+        Chooser { policy: Policy::Raw, itemsize }
+    }
+
     /// Whether an array of `nbytes` was judged as a whole; else each of its few chunks is.
     pub fn is_settled(&self, nbytes: usize) -> bool {
         self.policy == Policy::Raw || nbytes >= FEW_CHUNKS

@@ -130,6 +130,13 @@ pub enum Error {
         /// The shape of what is masked.
         shape: Shape,
     },
+    /// A value whose shape does not broadcast to a selection's.
+    Broadcast {
+        /// The value's shape.
+        value: Shape,
+        /// The selection's shape.
+        to: Shape,
+    },
     // INDEX
     /// A position outside an axis.
     OutOfBounds {
@@ -244,6 +251,9 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
+    // ERR
+    /// Nobody waits for the answer any more.
+    Interrupted,
 }
 
 impl Error {
@@ -263,7 +273,8 @@ impl Error {
             | Ragged { .. }
             | StackShape { .. }
             | ChunkShape { .. }
-            | MaskShape { .. } => "SHAPE",
+            | MaskShape { .. }
+            | Broadcast { .. } => "SHAPE",
             OutOfBounds { .. }
             | Position { .. }
             | TooManyIndices { .. }
@@ -277,6 +288,7 @@ impl Error {
             TooManyElements { .. } | Limit { .. } => "LIMIT",
             Corrupt { .. } => "CORRUPT",
             OutOfMemory { .. } => "OOM",
+            Interrupted => "ERR",
         }
     }
 
@@ -356,6 +368,9 @@ impl fmt::Display for Error {
             }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
             MaskShape { mask, shape } => write!(f, "a mask of shape {mask} does not broadcast to {shape}"),
+            Broadcast { value, to } => {
+                write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
+            }
             OutOfBounds { axis, index, len: 0 } => {
                 write!(f, "axis {axis}: index {index} is out of bounds for length 0 (the axis is empty)")
             }
@@ -404,6 +419,7 @@ impl fmt::Display for Error {
             Corrupt { format: format @ "chunk", at, what } => write!(f, "{format} {at}: {what}"),
             Corrupt { format, at, what } => write!(f, "{format} at byte {at}: {what}"),
             OutOfMemory { bytes } => write!(f, "{bytes} bytes of memory were asked for and not given"),
+            Interrupted => f.write_str("the work was given up: nobody waits for it"),
         }
     }
 }

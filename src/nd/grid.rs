@@ -81,6 +81,8 @@ pub struct Part {
     pub chunk_strides: PerAxis<isize>,
     /// Element of the output (C order) where it goes.
     pub out_start: usize,
+    /// Where that is along each axis of the output.
+    pub outs: PerAxis<usize>,
     /// How many elements along each axis.
     pub counts: PerAxis<usize>,
 }
@@ -223,6 +225,7 @@ impl Grid {
                 chunk_start: 0,
                 chunk_strides: SmallVec::new(),
                 out_start: parts.iter().zip(&out_strides).map(|(p, s)| p.out * s).sum(),
+                outs: parts.iter().map(|p| p.out).collect(),
                 counts: parts.iter().map(|p| p.count).collect(),
                 chunk,
             };
@@ -305,6 +308,23 @@ pub fn auto_chunk_shape(shape: &Shape, dtype: Dtype, target: usize) -> Shape {
             *c = if chunk_is_outermost(shape, d) { most } else { d.div_ceil(pieces) };
             full = true;
         }
+    }
+    chunk
+}
+
+/// The chunk shape for elements that stay raw: as many neighbouring chunks of the shape `chunk`, which
+/// [`auto_chunk_shape`] made, as fit in `target` bytes, taken together as one run of elements.
+///
+/// Nothing has to be decoded to read a part of them, and one long run is read, and answered, without joining.
+pub fn raw_chunk_shape(shape: &Shape, dtype: Dtype, mut chunk: Shape, target: usize) -> Shape {
+    let mut fits = target / chunk.len_or_max().saturating_mul(dtype.itemsize()).max(1);
+    for (c, d) in chunk.dims_mut().iter_mut().zip(shape.iter()).rev().filter(|(c, d)| **c < **d) {
+        if fits.saturating_mul(*c) < *d {
+            *c *= fits.max(1);
+            break;
+        }
+        fits /= d.div_ceil(*c);
+        *c = *d;
     }
     chunk
 }
@@ -399,6 +419,9 @@ fn copy_strided(
     ) {
         let source = source.as_chunks::<N>().0;
         let out = out.as_chunks_mut::<N>().0;
+        if source_step == 0 && out_step == 1 {
+            return out[to as usize..to as usize + count].fill(source[from as usize]);
+        }
         for _ in 0..count {
             out[to as usize] = source[from as usize];
             from += source_step;
@@ -461,6 +484,36 @@ mod tests {
             let chunk = auto_chunk_shape(&shape, Dtype::Float64, 65536);
             assert!(Grid::new(&shape, &chunk, Dtype::Float64).unwrap().is_contiguous(), "{shape}");
             assert_eq!(&chunk.iter().map(|c| (*c).max(1)).collect::<Vec<_>>()[..], want, "{shape}");
+        }
+    }
+
+    #[test]
+    fn raw_chunks_are_whole_numbers_of_automatic_ones() {
+        for (shape, want) in [
+            (&[1000][..], &[1000][..]),
+            (&[1_000_000], &[131_072]),
+            (&[1797, 8, 8], &[1797, 8, 8]),
+            (&[17970, 8, 8], &[2048, 8, 8]),
+            (&[10_000, 9000], &[14, 9000]),
+            (&[3, 10_000], &[3, 10_000]),
+            (&[2, 1000, 1000], &[1, 128, 1000]),
+            (&[4, 30, 1000], &[4, 30, 1000]),
+            (&[], &[]),
+        ] {
+            let shape = Shape::new(shape).unwrap();
+            let small = auto_chunk_shape(&shape, Dtype::Float64, 65536);
+            let long = raw_chunk_shape(&shape, Dtype::Float64, small.clone(), 1 << 20);
+            assert_eq!(&long[..], want, "{shape}");
+            assert!(long.len_or_max() * 8 <= 1 << 20);
+            let grid = Grid::new(&shape, &long, Dtype::Float64).unwrap();
+            assert!(grid.is_contiguous(), "{shape}");
+            let borders = |chunk: &Shape| -> Vec<usize> {
+                let grid = Grid::new(&shape, chunk, Dtype::Float64).unwrap();
+                let strides = shape.c_strides();
+                grid.chunks().map(|c| c.offset.iter().zip(&strides).map(|(o, s)| o * s).sum()).collect()
+            };
+            let small = borders(&small);
+            assert!(borders(&long).iter().all(|b| small.binary_search(b).is_ok()), "{shape}");
         }
     }
 

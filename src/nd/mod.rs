@@ -14,6 +14,7 @@ pub mod error;
 pub mod format;
 pub mod grid;
 pub mod index;
+pub mod interrupt;
 pub mod kernels;
 pub mod memory;
 pub mod rounding;

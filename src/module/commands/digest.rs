@@ -1,6 +1,7 @@
 //! `ND.DIGEST key` and `ND.VERIFY key`
 
 use crate::module::args::{Args, Key};
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::options::digest_of;
@@ -33,8 +34,13 @@ impl Command for Digest {
     }
 
     fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
-        db.answer(key, |array| {
-            db.reply().bulk(format!("{:016x}", digest_of(array)?).as_bytes());
+        let Some(array) = db.read(key)? else { return db.nil() };
+        let cost = match array.known_digest() {
+            Some(_) => Cost::LEAST,
+            None => Cost::LEAST.reading(array.effort()).and(Work::Hash, array.nbytes()),
+        };
+        db.finish(cost, move |reply| {
+            reply.bulk(format!("{:016x}", digest_of(&array)?).as_bytes());
             Ok(())
         })
     }
@@ -53,7 +59,8 @@ impl Command for Verify {
         keys: Keys::One(Access::Read),
         args: &[key("key")],
         reply: "`OK`; a `CORRUPT` error naming the chunk; nil where the key is missing.",
-        notes: &["Encoded chunks are decoded too. Small arrays have no chunks and no checksum: they are always `OK`."],
+        notes: &["Encoded chunks are decoded too. Small arrays have no chunks and no checksum: they are always `OK`. A raw chunk \
+                  that was changed in place is given its checksum when it is next saved or verified."],
     };
 
     type Call<'a> = Key<'a>;
@@ -63,9 +70,11 @@ impl Command for Verify {
     }
 
     fn run(key: Key<'_>, db: &Db<'_>) -> Result<()> {
-        db.answer(key, |array| {
+        let Some(array) = db.read(key)? else { return db.nil() };
+        let cost = Cost::LEAST.reading(array.effort()).and(Work::Hash, array.stored_bytes());
+        db.finish(cost, move |reply| {
             array.verify()?;
-            db.reply().ok();
+            reply.ok();
             Ok(())
         })
     }

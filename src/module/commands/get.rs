@@ -1,6 +1,7 @@
 //! `ND.GET key [DTYPE dt] [IFDNE digest] [format]`
 
 use crate::module::args::{Args, Key};
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::options;
@@ -53,19 +54,27 @@ impl Command for Get {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        let Some(array) = db.read(call.key)? else {
-            db.reply().null();
-            return Ok(());
-        };
-        if let Some(known) = call.known {
-            if options::digest_of(&array)? == known {
-                db.reply().simple(c"NOTMODIFIED");
-                return Ok(());
+        let Some(array) = db.read(call.key)? else { return db.nil() };
+        let Call { dtype, known, format, .. } = call;
+        let effort = array.effort();
+        let mut cost = format.cost(Cost::LEAST, effort, array.dtype().itemsize());
+        if known.is_some() && array.known_digest().is_none() {
+            cost = cost.reading(effort).and(Work::Hash, effort.bytes);
+        }
+        if dtype.is_some() {
+            cost = cost.reading(effort).and(Work::Compute, effort.bytes);
+        }
+        db.finish(cost, move |reply| {
+            if let Some(known) = known {
+                if options::digest_of(&array)? == known {
+                    reply.simple(c"NOTMODIFIED");
+                    return Ok(());
+                }
             }
-        }
-        match call.dtype {
-            None => output::reply_array(&array, call.format, db.reply()),
-            Some(dtype) => Content::whole(&array).cast(dtype)?.reply(call.format, db.reply()),
-        }
+            match dtype {
+                None => output::reply_array(&array, format, reply),
+                Some(dtype) => Content::whole(&array).cast(dtype)?.reply(format, reply),
+            }
+        })
     }
 }

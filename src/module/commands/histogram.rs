@@ -2,6 +2,7 @@
 
 use super::reduce::{options, Call, NO_MORE, SLICE, WHERE};
 use crate::module::args::Args;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::output::{reply_all, Content, Format};
@@ -64,11 +65,11 @@ impl Command for Histogram {
         if call.ask.is_of_axes() {
             return Err(Error::syntax("AXIS, KEEPDIMS and SKIPNAN do not belong to ND.HISTOGRAM").into());
         }
-        let Some(view) = call.view(db)? else {
-            db.reply().null();
-            return Ok(());
-        };
-        answer(&ask, call.ask.format.unwrap_or(Format::Triple), &view, db.reply())
+        let Some(view) = call.view(db)? else { return db.nil() };
+        let format = call.ask.format.unwrap_or(Format::Triple);
+        let effort = view.effort();
+        let cost = Cost::LEAST.reading(effort).and(Work::Compute, effort.bytes);
+        db.finish(cost, move |reply| answer(&ask, format, &view, reply))
     }
 }
 

@@ -4,15 +4,17 @@ use triomphe::Arc;
 
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::{Refusal, Result};
 use crate::module::input::check_bytes;
 use crate::module::output::{self, Content, Format};
 use crate::module::register::Command;
+use crate::module::reply::Reply;
 use crate::module::spec::{integer, key, string, Access, Keys, Spec, FORMAT_OF_SEVERAL};
-use crate::nd::array::Array;
+use crate::nd::array::{Array, Effort};
 use crate::nd::format::{npy, npz};
-use crate::nd::index::Index;
+use crate::nd::index::{Index, Selection};
 
 /// See the module comment.
 pub struct Mget;
@@ -67,83 +69,98 @@ impl Command for Mget {
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
         let mut total = 0usize;
-        let arrays = call
-            .keys
-            .iter()
-            .map(|key| match db.read(*key) {
-                Err(Refusal::WrongType) => Ok(None),
-                other => {
-                    if let (Ok(Some(array)), None) = (&other, &call.index) {
-                        total = total.saturating_add(array.nbytes());
-                    }
-                    other
-                }
-            })
-            .collect::<Result<Vec<Option<Arc<Array>>>>>()?;
+        let mut cost = Cost::LEAST;
+        let mut parts = Vec::with_capacity(call.keys.len());
+        for key in &call.keys {
+            let array = match db.read(*key) {
+                Err(Refusal::WrongType) => None,
+                other => other?,
+            };
+            let Some(array) = array else {
+                parts.push(None);
+                continue;
+            };
+            let selection = call.index.as_ref().map(|index| super::slice::resolve(&array, index)).transpose()?;
+            let effort = selection.as_ref().map_or_else(|| array.effort(), |s| array.effort_of(s));
+            total = total.saturating_add(effort.bytes);
+            cost = call.format.cost(cost, effort, array.dtype().itemsize());
+            parts.push(Some((array, selection)));
+        }
         check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
-        match (&call.index, call.format) {
-            (None, Many::Each(format)) if format.is_bytes() => {
-                db.reply().array(arrays.len());
-                for array in &arrays {
-                    match array {
-                        None => db.reply().null(),
-                        Some(array) => or_error_inside(output::reply_array(array, format, db.reply()), db),
-                    }
-                }
-                Ok(())
+        match call.format {
+            Many::Npz => {
+                let names: Vec<Vec<u8>> = call.keys.iter().map(|key| key.bytes().to_vec()).collect();
+                db.finish(cost, move |reply| reply_npz(&names, &parts, total, reply))
             }
-            _ => reply_contents(&call, &arrays, db),
+            Many::Each(format) => db.finish(cost, move |reply| reply_each(&parts, format, reply)),
         }
     }
 }
 
-/// The head of the list is out: what fails now (a damaged chunk) is said in the array's place.
-fn or_error_inside(outcome: Result<()>, db: &Db<'_>) {
-    if let Err(refusal) = outcome {
-        db.reply().error(&refusal);
+impl Many {
+    fn cost(self, before: Cost, effort: Effort, itemsize: usize) -> Cost {
+        match self {
+            Many::Each(format) => format.cost(before, effort, itemsize),
+            Many::Npz => Format::Npy.cost(before, effort, itemsize).and(Work::Compute, effort.bytes), // its checksum
+        }
     }
 }
 
-/// The general way: what each format needs is checked for every array before the head of the list goes out.
-fn reply_contents(call: &Call<'_>, arrays: &[Option<Arc<Array>>], db: &Db<'_>) -> Result<()> {
-    let mut contents = Vec::with_capacity(arrays.len());
-    let mut total = 0usize;
-    for array in arrays {
-        let content = match (array.as_deref(), &call.index) {
-            (None, _) => None,
-            (Some(array), None) => Some(Content::whole(array)),
-            (Some(array), Some(index)) => Some(super::slice::select(array, index)?),
-        };
-        // After each, because selections take memory, and all of them may be of one array.
-        total = total.saturating_add(content.as_ref().map_or(0, Content::nbytes));
-        check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
-        contents.push(content);
+/// A key's array, and what is selected of it; nothing where the key is missing or holds another type.
+type Part = Option<(Arc<Array>, Option<Selection>)>;
+
+fn content((array, selection): &(Arc<Array>, Option<Selection>)) -> Result<Content<'_>> {
+    match selection {
+        Some(selection) => super::slice::read(array, selection),
+        None => Ok(Content::whole(array)),
     }
-    let Many::Each(format) = call.format else { return reply_npz(&call.keys, &contents, db) };
+}
+
+/// The head of the list is out: what fails now (a damaged chunk) is said in the array's place.
+fn or_error_inside(outcome: Result<()>, reply: &Reply) {
+    if let Err(refusal) = outcome {
+        reply.error(&refusal);
+    }
+}
+
+fn reply_each(parts: &[Part], format: Format, reply: &Reply) -> Result<()> {
+    // Whole arrays as bytes need no look ahead.
+    if format.is_bytes() && parts.iter().flatten().all(|(_, selection)| selection.is_none()) {
+        reply.array(parts.len());
+        for part in parts {
+            match part {
+                None => reply.null(),
+                Some((array, _)) => or_error_inside(output::reply_array(array, format, reply), reply),
+            }
+        }
+        return Ok(());
+    }
+    // The general way: what each format needs is checked for every array before the head of the list goes out.
+    let contents = parts.iter().map(|p| p.as_ref().map(content).transpose()).collect::<Result<Vec<_>>>()?;
     let mut least = 0usize;
     for content in contents.iter().flatten() {
         content.check(format)?;
         least = least.saturating_add(format.least_reply(content.nbytes(), content.dtype.itemsize()));
     }
     check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
-    db.reply().array(contents.len());
+    reply.array(contents.len());
     for content in &contents {
         match content {
-            None => db.reply().null(),
-            Some(content) => or_error_inside(content.reply(format, db.reply()), db),
+            None => reply.null(),
+            Some(content) => or_error_inside(content.reply(format, reply), reply),
         }
     }
     Ok(())
 }
 
-fn reply_npz(keys: &[Key<'_>], contents: &[Option<Content<'_>>], db: &Db<'_>) -> Result<()> {
-    let elements: usize = contents.iter().flatten().map(Content::nbytes).sum();
-    let mut file = npz::Writer::with_capacity(elements + 512 * keys.len())?;
-    for (key, content) in keys.iter().zip(contents) {
-        let Some(content) = content else { continue };
+fn reply_npz(names: &[Vec<u8>], parts: &[Part], nbytes: usize, reply: &Reply) -> Result<()> {
+    let mut file = npz::Writer::with_capacity(nbytes + 512 * names.len())?;
+    for (name, part) in names.iter().zip(parts) {
+        let Some(part) = part else { continue };
+        let content = content(part)?;
         let head = npy::header(content.dtype, &content.shape)?;
-        content.with_bytes(&[], &[], |bytes| file.member(key.bytes(), &head, &mut std::iter::once(bytes)))??;
+        content.with_bytes(&[], &[], |bytes| file.member(name, &head, &mut std::iter::once(bytes)))??;
     }
-    db.reply().bulk(&file.finish());
+    reply.bulk(&file.finish());
     Ok(())
 }

@@ -14,6 +14,7 @@ mod reduce;
 mod restorepart;
 mod sample;
 mod set;
+mod setslice;
 mod show;
 mod slice;
 mod stats;
@@ -57,6 +58,7 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    setslice::SetSlice,
     take::Take,
     sample::Sample,
     reduce::Sum,

@@ -3,6 +3,7 @@
 use super::reduce::{options, Ask, Call, AXIS, KEEPDIMS, NO_MORE, SKIPNAN, SLICE, WHERE};
 use crate::module::args::Args;
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::input::check_bytes;
@@ -44,12 +45,12 @@ const METHOD: ArgSpec = one_of(
 const NOTES: &str = "Elements are collected before they are put in order: as many bytes as are read must fit \
                      `ndarray.max-result-bytes`. NaN where there is one, unless `SKIPNAN` is given.";
 
-fn run(rank: Rank, call: &Call<'_>, db: &Db<'_>) -> Result<()> {
-    let Some(view) = call.view(db)? else {
-        db.reply().null();
-        return Ok(());
-    };
-    answer(rank, &call.ask, &view, db.reply())
+fn run(rank: Rank, call: Call<'_>, db: &Db<'_>) -> Result<()> {
+    let Some(view) = call.view(db)? else { return db.nil() };
+    let ask = call.ask;
+    let effort = view.effort();
+    let cost = Cost::LEAST.reading(effort).and(Work::Compute, effort.bytes);
+    db.finish(cost, move |reply| answer(rank, &ask, &view, reply))
 }
 
 /// Collects a view's elements, and answers.
@@ -91,7 +92,7 @@ impl Command for Median {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        run(Rank::Median, &call, db)
+        run(Rank::Median, call, db)
     }
 }
 
@@ -134,6 +135,6 @@ impl Command for Quantile {
     }
 
     fn run((rank, call): Self::Call<'_>, db: &Db<'_>) -> Result<()> {
-        run(rank, &call, db)
+        run(rank, call, db)
     }
 }

@@ -5,6 +5,7 @@ use triomphe::Arc;
 
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::{Refusal, Result};
 use crate::module::input::check_bytes;
@@ -196,12 +197,18 @@ impl Ask {
     }
 }
 
-fn run(op: Op, call: &Call<'_>, db: &Db<'_>) -> Result<()> {
-    let Some(view) = call.view(db)? else {
-        db.reply().null();
-        return Ok(());
-    };
-    answer(op, &call.ask, &view, db.reply())
+/// What reducing a view costs.
+pub fn cost(view: &View, options: &Options) -> Cost {
+    let effort = view.effort();
+    // Elements that may be left out are looked at one by one.
+    let is_simple = !view.is_masked() && !options.skip_nan && options.dtype.is_none();
+    Cost::LEAST.reading(effort).and(if is_simple { Work::Reduce } else { Work::Compute }, effort.bytes)
+}
+
+fn run(op: Op, call: Call<'_>, db: &Db<'_>) -> Result<()> {
+    let Some(view) = call.view(db)? else { return db.nil() };
+    let ask = call.ask;
+    db.finish(cost(&view, &ask.options), move |reply| answer(op, &ask, &view, reply))
 }
 
 /// Reduces a view and answers.
@@ -240,7 +247,7 @@ macro_rules! reductions {
             }
 
             fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-                run(Op::$op, &call, db)
+                run(Op::$op, call, db)
             }
         }
     )*};

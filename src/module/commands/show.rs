@@ -1,14 +1,15 @@
 //! `ND.SHOW key [index]`
 
+use triomphe::Arc;
+
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::output::Content;
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec};
-use triomphe::Arc;
-
 use crate::nd::array::{Array, Block, View};
 use crate::nd::dtype::{Dtype, Kind};
 use crate::nd::index::Index;
@@ -50,26 +51,29 @@ impl Command for Show {
     }
 
     fn run((key, index): Self::Call<'_>, db: &Db<'_>) -> Result<()> {
-        let Some(array) = db.read(key)? else {
-            db.reply().null();
-            return Ok(());
-        };
-        let part = match &index {
-            Some(index) => super::slice::select(&array, index)?,
-            None => Content::whole(&array),
-        };
-        let mut text = header(&array, &part, index.is_some());
-        text.push('\n');
-        text.push_str(&part.text(MOST_TEXT)?);
-        // What no command reads through is still shown, without figures.
-        let readable = part.nbytes() <= config::MAX_ARRAY_BYTES.get();
-        let figures = if readable { figures(&View::new(Arc::clone(&array), index.as_ref(), None)?)? } else { None };
-        if let Some(figures) = figures {
+        let Some(array) = db.read(key)? else { return db.nil() };
+        let selection = index.as_ref().map(|index| super::slice::resolve(&array, index)).transpose()?;
+        let effort = selection.as_ref().map_or_else(|| array.effort(), |s| array.effort_of(s));
+        // Twice: for the figures, and for the histogram between them.
+        let cost = Cost::LEAST.reading(effort).reading(effort).and(Work::Compute, effort.bytes.saturating_mul(2));
+        db.finish(cost, move |reply| {
+            let part = match &selection {
+                Some(selection) => super::slice::read(&array, selection)?,
+                None => Content::whole(&array),
+            };
+            let mut text = header(&array, &part, selection.is_some());
             text.push('\n');
-            text.push_str(&figures);
-        }
-        db.reply().verbatim(&text);
-        Ok(())
+            text.push_str(&part.text(MOST_TEXT)?);
+            // What no command reads through is still shown, without figures.
+            let readable = part.nbytes() <= config::MAX_ARRAY_BYTES.get();
+            let view = View::of(Arc::clone(&array), selection.clone())?;
+            if let Some(figures) = if readable { figures(&view)? } else { None } {
+                text.push('\n');
+                text.push_str(&figures);
+            }
+            reply.verbatim(&text);
+            Ok(())
+        })
     }
 }
 

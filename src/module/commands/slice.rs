@@ -2,6 +2,7 @@
 
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::Cost;
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::input::check_bytes;
@@ -9,7 +10,7 @@ use crate::module::output::{Body, Content, Format};
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec, FORMAT};
 use crate::nd::array::Array;
-use crate::nd::index::Index;
+use crate::nd::index::{Index, Selection};
 
 /// See the module comment.
 pub struct Slice;
@@ -21,20 +22,28 @@ pub struct Call<'a> {
     format: Format,
 }
 
-/// The elements that `index` selects: a run of the array itself, or a copy of what lies scattered.
+/// What `index` selects of an array.
 ///
 /// # Errors
-/// `INDEX` where it does not fit the shape; `LIMIT` above `ndarray.max-result-bytes`; `CORRUPT`, `OOM`.
-pub fn select<'a>(array: &'a Array, index: &Index) -> Result<Content<'a>> {
-    let shape = array.shape();
-    let selection = index.resolve(&shape)?;
-    let out_shape = selection.out_shape().clone();
-    let (_, nbytes) = out_shape.size_and_bytes(array.dtype())?;
+/// `INDEX` where it does not fit the shape; `LIMIT` above `ndarray.max-result-bytes`.
+pub fn resolve(array: &Array, index: &Index) -> Result<Selection> {
+    let selection = index.resolve(&array.shape())?;
+    let (_, nbytes) = selection.out_shape().size_and_bytes(array.dtype())?;
     check_bytes("the selection", nbytes, config::MAX_RESULT_BYTES.get())?;
-    if let Some((start, _)) = selection.as_contiguous_run(&shape) {
-        return Ok(Content { dtype: array.dtype(), shape: out_shape, body: Body::Run(array, start) });
-    }
-    Ok(Content { dtype: array.dtype(), shape: out_shape, body: Body::Own(array.read(&selection)?) })
+    Ok(selection)
+}
+
+/// The selected elements: a run of the array itself, or a copy of what lies scattered.
+///
+/// # Errors
+/// `CORRUPT`, `OOM`.
+pub fn read<'a>(array: &'a Array, selection: &Selection) -> Result<Content<'a>> {
+    let (dtype, shape) = (array.dtype(), selection.out_shape().clone());
+    let body = match selection.as_contiguous_run(&array.shape()) {
+        Some((start, _)) => Body::Run(array, start),
+        None => Body::Own(array.read(selection)?),
+    };
+    Ok(Content { dtype, shape, body })
 }
 
 impl Command for Slice {
@@ -59,6 +68,10 @@ impl Command for Slice {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        db.answer(call.key, |array| select(array, &call.index)?.reply(call.format, db.reply()))
+        let Some(array) = db.read(call.key)? else { return db.nil() };
+        let selection = resolve(&array, &call.index)?;
+        let effort = array.effort_of(&selection);
+        let cost = call.format.cost(Cost::LEAST, effort, array.dtype().itemsize());
+        db.finish(cost, move |reply| read(&array, &selection)?.reply(call.format, reply))
     }
 }

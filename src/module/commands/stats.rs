@@ -3,6 +3,7 @@
 use super::reduce::{look, parse, Ask, Call, AXIS, NO_MORE};
 use crate::module::args::Args;
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::input::check_bytes;
@@ -48,12 +49,12 @@ impl Command for Stats {
         if !call.is_plain() {
             return Err(Error::syntax("KEEPDIMS, SKIPNAN, SLICE and WHERE do not belong to ND.STATS").into());
         }
-        let Some(array) = db.read(call.key())? else {
-            db.reply().null();
-            return Ok(());
-        };
+        let Some(array) = db.read(call.key())? else { return db.nil() };
         let view = look(array, None, None)?;
-        answer(&call.ask, &view, db.reply())
+        let ask = call.ask;
+        let effort = view.effort();
+        let cost = Cost::LEAST.reading(effort).and(Work::Reduce, effort.bytes.saturating_mul(6));
+        db.finish(cost, move |reply| answer(&ask, &view, reply))
     }
 }
 

@@ -13,30 +13,31 @@ use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{axis_parts, c_steps, copy_region, count_parts, AxisPart, Grid, PerAxis};
 use crate::nd::index::{Advanced, AxisRange};
+use crate::nd::interrupt;
 use crate::nd::shape::Shape;
 
 /// A selection makes at most this many picks: about a second or two of work.
 const MAX_PICKS: u128 = 64 << 20;
 
 /// Picks of one batch: 24 bytes each.
-const BATCH: usize = 64 << 10;
+pub(super) const BATCH: usize = 64 << 10;
 
 /// One part of one entry.
 #[derive(Clone, Copy)]
-struct Pick {
-    chunk: u64,
+pub(super) struct Pick {
+    pub(super) chunk: u64,
     /// Element of the chunk that comes first.
-    start: usize,
-    /// Element of the output where it goes.
-    out: usize,
-    part: u32,
+    pub(super) start: usize,
+    /// Element of the output where its entry begins.
+    pub(super) out: usize,
+    pub(super) part: u32,
 }
 
 /// How a part lies along the inner axes.
-struct InnerPart {
+pub(super) struct InnerPart {
     /// One for each inner axis, in the order of [`Advanced::inner`].
-    axes: PerAxis<AxisPart>,
-    counts: PerAxis<usize>,
+    pub(super) axes: PerAxis<AxisPart>,
+    pub(super) counts: PerAxis<usize>,
     /// Element of the inner block where it goes.
     out: usize,
 }
@@ -77,11 +78,12 @@ impl Array {
             .try_reserve_exact(batch)
             .map_err(|_| Error::OutOfMemory { bytes: batch * std::mem::size_of::<Pick>() })?;
         let mut cursor = Cursor::new(&plan);
-        while cursor.fill(&mut picks) {
+        while cursor.fill(&mut picks, BATCH) {
             if !picks.is_sorted_by_key(|p| p.chunk) && must_sort(&picks) {
                 picks.sort_unstable_by_key(|p| (p.chunk, p.out));
             }
             for group in picks.chunk_by(|a, b| a.chunk == b.chunk) {
+                interrupt::check()?;
                 self.copy_picks(&plan, chunks, group, out)?;
             }
         }
@@ -90,26 +92,8 @@ impl Array {
 
     /// [`Array::read_advanced`] where each entry has more parts than a batch: entry by entry, no part kept.
     fn read_entries(&self, grid: &Grid, chunks: &Chunks, selection: &Advanced, out: &mut [u8]) -> Result<()> {
-        check_picks(selection, grid)?;
-        let mut axes: PerAxis<AxisRange> =
-            SmallVec::from_elem(AxisRange { start: 0, step: 1, len: 1 }, grid.chunk_shape().ndim());
-        for (axis, range) in selection.inner() {
-            axes[*axis] = *range;
-        }
-        let size: usize = selection.inner().iter().map(|(_, r)| r.len).product();
-        let mut coordinates: PerAxis<usize> = axes.iter().map(|a| a.start).collect();
-        for entry in 0..out.len() / self.dtype.itemsize() / size {
-            let (mut outer, point) = (entry / selection.point_count(), entry % selection.point_count());
-            for (axis, range) in selection.outer().iter().rev() {
-                coordinates[*axis] = range.at(outer % range.len);
-                outer /= range.len;
-            }
-            selection.point(point, &mut coordinates);
-            // Those of the inner axes stay the starts of their ranges.
-            axes.iter_mut().zip(&coordinates).for_each(|(axis, c)| axis.start = *c);
-            self.read_parts(grid, chunks, &axes, out, entry * size)?;
-        }
-        Ok(())
+        let size = entry_size(selection);
+        each_entry(selection, grid, |entry, axes| self.read_parts(grid, chunks, axes, out, entry * size))
     }
 
     /// Copies the picks of one chunk.
@@ -167,14 +151,50 @@ fn copy_single(elements: &[u8], moves: bool, picks: &[Pick], out: &mut [u8], ite
     }
 }
 
+/// Elements of one entry.
+pub(super) fn entry_size(selection: &Advanced) -> usize {
+    selection.inner().iter().map(|(_, r)| r.len).product()
+}
+
+/// Calls `f` with the number of each entry and the ranges that it selects, in order.
+///
+/// # Errors
+/// `LIMIT` for too many picks; whatever `f` answers, at once.
+pub(super) fn each_entry(
+    selection: &Advanced,
+    grid: &Grid,
+    mut f: impl FnMut(usize, &[AxisRange]) -> Result<()>,
+) -> Result<()> {
+    check_picks(selection, grid)?;
+    let mut axes: PerAxis<AxisRange> =
+        SmallVec::from_elem(AxisRange { start: 0, step: 1, len: 1 }, grid.chunk_shape().ndim());
+    for (axis, range) in selection.inner() {
+        axes[*axis] = *range;
+    }
+    let outer: usize = selection.outer().iter().map(|(_, r)| r.len).product();
+    let mut coordinates: PerAxis<usize> = axes.iter().map(|a| a.start).collect();
+    for entry in 0..outer * selection.point_count() {
+        let (mut outer, point) = (entry / selection.point_count(), entry % selection.point_count());
+        for (axis, range) in selection.outer().iter().rev() {
+            coordinates[*axis] = range.at(outer % range.len);
+            outer /= range.len;
+        }
+        selection.point(point, &mut coordinates);
+        // Those of the inner axes stay the starts of their ranges.
+        axes.iter_mut().zip(&coordinates).for_each(|(axis, c)| axis.start = *c);
+        f(entry, &axes)?;
+    }
+    Ok(())
+}
+
 /// How many parts chunk borders cut the inner block into, at most.
-fn part_count(selection: &Advanced, grid: &Grid) -> u128 {
+pub(super) fn part_count(selection: &Advanced, grid: &Grid) -> u128 {
     let along = selection.inner().iter().map(|(axis, range)| count_parts(range, grid.chunk_shape()[*axis]));
     along.fold(1, u128::saturating_mul)
 }
 
 /// Refuses a selection of too many picks before anything is listed.
-fn check_picks(selection: &Advanced, grid: &Grid) -> Result<()> {
+pub(super) fn check_picks(selection: &Advanced, grid: &Grid) -> Result<()> {
     let outer = selection.outer().iter().map(|(_, r)| r.len as u128);
     let entries = outer.fold(selection.point_count() as u128, u128::saturating_mul);
     let picks = entries.saturating_mul(part_count(selection, grid));
@@ -186,19 +206,21 @@ fn check_picks(selection: &Advanced, grid: &Grid) -> Result<()> {
 }
 
 /// What stays the same for all entries of one selection.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     selection: &'a Advanced,
     shape: &'a Shape,
     grid: &'a Grid,
-    parts: Vec<InnerPart>,
+    pub(super) parts: Vec<InnerPart>,
     inner_steps: PerAxis<isize>,
-    inner_size: usize,
-    entries: usize,
+    /// Elements of one entry.
+    pub(super) inner_size: usize,
+    /// How many entries.
+    pub(super) entries: usize,
 }
 
 impl<'a> Plan<'a> {
     /// Counts the picks before it lists anything.
-    fn new(selection: &'a Advanced, shape: &'a Shape, grid: &'a Grid) -> Result<Plan<'a>> {
+    pub(super) fn new(selection: &'a Advanced, shape: &'a Shape, grid: &'a Grid) -> Result<Plan<'a>> {
         check_picks(selection, grid)?;
         let lens: PerAxis<usize> = selection.inner().iter().map(|(_, r)| r.len).collect();
         let inner_steps = c_steps(&lens);
@@ -226,13 +248,13 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether every pick is one element.
-    fn is_single(&self) -> bool {
+    pub(super) fn is_single(&self) -> bool {
         self.inner_size == 1
     }
 }
 
 /// Where the listing of picks has come to.
-struct Cursor<'p> {
+pub(super) struct Cursor<'p> {
     plan: &'p Plan<'p>,
     /// Position in each outer range.
     outer: PerAxis<usize>,
@@ -245,7 +267,7 @@ struct Cursor<'p> {
 }
 
 impl<'p> Cursor<'p> {
-    fn new(plan: &'p Plan<'p>) -> Cursor<'p> {
+    pub(super) fn new(plan: &'p Plan<'p>) -> Cursor<'p> {
         let mut coordinates: PerAxis<usize> = SmallVec::from_elem(0, plan.shape.ndim());
         for (axis, range) in plan.selection.outer() {
             coordinates[*axis] = range.at(0);
@@ -253,10 +275,10 @@ impl<'p> Cursor<'p> {
         Cursor { plan, outer: SmallVec::from_elem(0, plan.selection.outer().len()), point: 0, entry: 0, coordinates }
     }
 
-    /// Lists the next picks, at least one entry's; false where there are no more.
-    fn fill(&mut self, picks: &mut Vec<Pick>) -> bool {
+    /// Lists the next picks, at least one entry's, else at most `batch`; false where there are no more.
+    pub(super) fn fill(&mut self, picks: &mut Vec<Pick>, batch: usize) -> bool {
         picks.clear();
-        while self.entry < self.plan.entries && (picks.is_empty() || picks.len() + self.plan.parts.len() <= BATCH) {
+        while self.entry < self.plan.entries && (picks.is_empty() || picks.len() + self.plan.parts.len() <= batch) {
             self.plan.selection.point(self.point, &mut self.coordinates);
             for part in 0..self.plan.parts.len() {
                 picks.push(self.pick(part));

@@ -9,8 +9,9 @@ use super::{Array, Chunks};
 use crate::nd::chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
-use crate::nd::grid::{c_steps, copy_region, ChunkBox, Grid, PerAxis};
+use crate::nd::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
+use crate::nd::interrupt;
 use crate::nd::memory::{self, Buffer};
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
@@ -24,31 +25,44 @@ pub enum Block<'a> {
     Fill(&'a [u8]),
 }
 
+/// Longer runs of elements are handed to kernels in blocks of the shape that encoded chunks of the default size have: so the
+/// grouping of a sum, and with it the last bit, does not depend on how chunks are kept.
+const BLOCK_BYTES: usize = 64 << 10;
+
 impl Array {
-    /// Calls `f` with each chunk's place and elements, in order; a plain array is one block.
+    /// Calls `f` with each block's place and elements, in order: a chunk, or a part of a longer one.
     ///
     /// # Errors
     /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
     pub fn blocks(&self, mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>) -> Result<()> {
         let itemsize = self.dtype.itemsize();
+        let shape = self.shape();
+        let cut = auto_chunk_shape(&shape, self.dtype, BLOCK_BYTES);
         let Some(chunks) = self.chunks() else {
-            let shape = self.shape();
             let whole = ChunkBox {
                 number: 0,
                 offset: SmallVec::from_elem(0, shape.ndim()),
                 shape: SmallVec::from_slice(&shape),
             };
             let bytes = self.plain_bytes().unwrap_or_default();
-            return if bytes.is_empty() { Ok(()) } else { f(&whole, Block::Elements(bytes)) };
+            return if bytes.is_empty() { Ok(()) } else { cut_up(&whole, &cut, bytes, itemsize, &mut f) };
         };
         let grid = self.grid_of(chunks);
         for place in grid.chunks() {
+            let mut fill = |element: &[u8]| match grid.is_contiguous() {
+                true => each_cut(&place, &cut, |part, _| f(part, Block::Fill(element))),
+                false => f(&place, Block::Fill(element)),
+            };
+            interrupt::check()?;
             match chunks.map.get(&place.number) {
-                None => f(&place, Block::Fill(&chunks.fill[..itemsize]))?,
-                Some(c) if c.encoding() == Encoding::Fill => f(&place, Block::Fill(c.stored_bytes()))?,
+                None => fill(&chunks.fill[..itemsize])?,
+                Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
                 Some(c) => {
                     let nbytes = place.size() * itemsize;
-                    c.with_elements(place.number, nbytes, itemsize, |e| f(&place, Block::Elements(e)))?;
+                    c.with_elements(place.number, nbytes, itemsize, |e| match grid.is_contiguous() {
+                        true => cut_up(&place, &cut, e, itemsize, &mut f),
+                        false => f(&place, Block::Elements(e)),
+                    })?;
                 }
             }
         }
@@ -91,6 +105,7 @@ impl Array {
         let end = start + len;
         let (mut place, mut first) = grid.chunk_of_run(start);
         loop {
+            interrupt::check()?;
             let size = place.size();
             let part = start.max(first) - first..end.min(first + size) - first;
             let bytes = part.start * itemsize..part.end * itemsize;
@@ -185,6 +200,7 @@ impl Array {
         let counts: SmallVec<[usize; 4]> = axes.iter().map(|a| a.len).collect();
         let out_steps = c_steps(&counts);
         grid.parts(axes, |part| {
+            interrupt::check()?;
             let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
                 copy_region(
                     elements,
@@ -227,6 +243,48 @@ impl Array {
         })?;
         Ok(element.expect("a run of one element is visited once"))
     }
+}
+
+/// Calls `f` with the blocks of at most the shape `cut` that one run of elements falls into, in order, and the first element
+/// of each.
+fn each_cut(place: &ChunkBox, cut: &Shape, mut f: impl FnMut(&ChunkBox, usize) -> Result<()>) -> Result<()> {
+    if place.shape.iter().zip(cut.iter()).all(|(have, most)| have <= most) {
+        return f(place, 0);
+    }
+    let mut part = ChunkBox { number: place.number, offset: place.offset.clone(), shape: place.shape.clone() };
+    let mut at: PerAxis<usize> = SmallVec::from_elem(0, place.shape.len());
+    let mut first = 0;
+    loop {
+        for (axis, start) in at.iter().enumerate() {
+            part.offset[axis] = place.offset[axis] + start;
+            part.shape[axis] = cut[axis].min(place.shape[axis] - start);
+        }
+        f(&part, first)?;
+        first += part.size();
+        // The next place, innermost axis first, as the digits of a counter.
+        let Some(axis) = (0..at.len()).rev().find(|&axis| {
+            at[axis] += cut[axis];
+            let carry = at[axis] >= place.shape[axis];
+            at[axis] *= usize::from(!carry);
+            !carry
+        }) else {
+            return Ok(());
+        };
+        debug_assert!(at[axis] > 0);
+    }
+}
+
+/// [`each_cut`] with the elements of each block.
+fn cut_up(
+    place: &ChunkBox,
+    cut: &Shape,
+    elements: &[u8],
+    itemsize: usize,
+    f: &mut impl FnMut(&ChunkBox, Block<'_>) -> Result<()>,
+) -> Result<()> {
+    each_cut(place, cut, |part, first| {
+        f(part, Block::Elements(&elements[first * itemsize..][..part.size() * itemsize]))
+    })
 }
 
 /// A piece of a run is at most this many elements, unless one row along its axis is more.
@@ -274,6 +332,9 @@ fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>
 mod tests {
     use super::*;
     use crate::nd::array::StoreOptions;
+    use crate::nd::codec::Policy;
+    use crate::nd::dtype::Dtype;
+    use crate::nd::source::SliceSource;
 
     #[test]
     fn a_short_run_of_an_array_with_long_rows_takes_little_memory() {
@@ -291,5 +352,39 @@ mod tests {
             })
             .unwrap();
         assert_eq!(read, [vec![7; 3], vec![7; 4]]);
+    }
+
+    /// The blocks that kernels see, and with them the bits of a sum, do not tell how the elements are kept.
+    #[test]
+    fn blocks_are_the_same_for_every_codec() {
+        for shape in [&[300_000][..], &[3000, 8, 8], &[40, 9000], &[3, 40_000], &[2, 300, 500]] {
+            let shape = Shape::new(shape).unwrap();
+            let noise: Vec<u8> = (0..shape.len_or_max() as u64)
+                .flat_map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes())
+                .collect();
+            let blocks = |policy| {
+                let options = StoreOptions { policy, ..StoreOptions::default() };
+                let source = &mut SliceSource::new(&noise);
+                let array = Array::from_source(Dtype::UInt64, &shape, source, &options).unwrap();
+                let (mut places, mut bytes) = (Vec::new(), Vec::new());
+                array
+                    .blocks(|place, block| {
+                        let Block::Elements(elements) = block else { panic!("no constants here") };
+                        assert_eq!(elements.len(), place.size() * 8);
+                        places.push((place.offset.clone(), place.shape.clone()));
+                        bytes.extend_from_slice(elements);
+                        Ok(())
+                    })
+                    .unwrap();
+                assert_eq!(bytes, noise);
+                let chunks = array.chunks().unwrap().stored().len();
+                (places, chunks)
+            };
+            let (raw, few) = blocks(Policy::Raw);
+            let (encoded, many) = blocks(Policy::Lz4);
+            assert_eq!(raw, encoded, "{shape}");
+            assert_eq!(encoded.len(), many);
+            assert!(few * 8 <= many, "{few} and {many} chunks");
+        }
     }
 }

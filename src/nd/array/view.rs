@@ -6,13 +6,14 @@
 use smallvec::SmallVec;
 use triomphe::Arc;
 
-use super::{Array, Block};
+use super::{Array, Block, Effort};
 use crate::nd::chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{c_steps, copy_region, Grid, Part, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Index, Selection};
+use crate::nd::interrupt;
 use crate::nd::kernels::reduce::State;
 use crate::nd::memory;
 use crate::nd::scalar::Scalar;
@@ -47,10 +48,9 @@ impl View {
     /// `INDEX` and the others of [`Index::resolve`]; for a mask, `DTYPE` where it is not bool and `SHAPE` where it does not
     /// broadcast to the view.
     pub fn new(array: Arc<Array>, index: Option<&Index>, mask: Option<Arc<Array>>) -> Result<View> {
-        let whole = array.shape();
-        let selection = index.map(|index| index.resolve(&whole)).transpose()?;
-        let shape = selection.as_ref().map_or(whole, |s| s.out_shape().clone());
-        shape.size_and_bytes(array.dtype)?;
+        let selection = index.map(|index| index.resolve(&array.shape())).transpose()?;
+        let mut view = View::of(array, selection)?;
+        let shape = &view.shape;
         if let Some(mask) = &mask {
             if mask.dtype != Dtype::Bool {
                 let hint = "a mask is an array of bool";
@@ -60,10 +60,26 @@ impl View {
             let fits = given.ndim() <= shape.ndim()
                 && given.iter().rev().zip(shape.iter().rev()).all(|(&m, &n)| m == n || m == 1);
             if !fits {
-                return Err(Error::MaskShape { mask: given, shape });
+                return Err(Error::MaskShape { mask: given, shape: shape.clone() });
             }
         }
-        Ok(View { array, selection, mask, shape })
+        view.mask = mask;
+        Ok(view)
+    }
+
+    /// What a selection that was resolved for the array selects of it, or all of it.
+    ///
+    /// # Errors
+    /// `LIMIT` where it is larger than can be addressed.
+    pub fn of(array: Arc<Array>, selection: Option<Selection>) -> Result<View> {
+        let shape = selection.as_ref().map_or_else(|| array.shape(), |s| s.out_shape().clone());
+        shape.size_and_bytes(array.dtype)?;
+        Ok(View { array, selection, mask: None, shape })
+    }
+
+    /// What reading it takes.
+    pub fn effort(&self) -> Effort {
+        self.selection.as_ref().map_or_else(|| self.array.effort(), |s| self.array.effort_of(s))
     }
 
     /// The array that is looked at.
@@ -163,6 +179,7 @@ impl View {
         };
         let mut copied: Vec<u64> = Vec::new();
         grid.parts(&basic.axes, |part| {
+            interrupt::check()?;
             let (lens, offset) = place(&basic.axes, part, &self.shape);
             let mut with = |elements: &[u8]| {
                 let bytes = part.counts.iter().product::<usize>() * itemsize;

@@ -17,6 +17,7 @@ use num_complex::{Complex32, Complex64};
 
 use super::{elements, elements_mut};
 use crate::nd::dtype::{dispatch, Bool8, Dtype, Element};
+use crate::nd::memory;
 use crate::nd::rounding::{
     bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16, f64_to_bf16, f64_to_f16, i64_to_bf16, u64_to_bf16,
 };
@@ -31,6 +32,34 @@ pub fn cast(from: Dtype, src: &[u8], to: Dtype, dst: &mut [u8]) {
         return;
     }
     dispatch!(from, S => dispatch!(to, D => convert::<S, D>(elements(src), elements_mut(dst))));
+}
+
+/// Casts elements that come in slices of any alignment, cut anywhere, into `dst`, which has the room for all of them.
+///
+/// # Panics
+/// Where `dst` is not aligned, or not of the length of the whole: a bug in the caller.
+pub fn cast_slices<'s>(from: Dtype, slices: impl Iterator<Item = &'s [u8]>, to: Dtype, dst: &mut [u8]) {
+    let mut words = [0u64; 1024];
+    let room = memory::bytes_mut(&mut words, 8192); // whole elements of every dtype
+    let (mut held, mut done) = (0, 0);
+    let mut empty = |room: &[u8]| {
+        let n = room.len() / from.itemsize() * to.itemsize();
+        cast(from, room, to, &mut dst[done..done + n]);
+        done += n;
+    };
+    for mut slice in slices {
+        while !slice.is_empty() {
+            let (part, rest) = slice.split_at(slice.len().min(room.len() - held));
+            room[held..held + part.len()].copy_from_slice(part);
+            (held, slice) = (held + part.len(), rest);
+            if held == room.len() {
+                empty(room);
+                held = 0;
+            }
+        }
+    }
+    empty(&room[..held]);
+    assert_eq!(done, dst.len(), "a cast keeps the number of elements");
 }
 
 fn convert<S: Source, D: Target>(src: &[S], dst: &mut [D]) {
@@ -248,6 +277,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn slices_cut_anywhere_cast_as_one(count in 0usize..5000, cuts in prop::collection::vec(0usize..10_000, 0..6)) {
+            let bytes: Vec<u8> = (0..count * 2).map(|i| (i * 31 % 251) as u8).collect();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c % (bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut out = Aligned::zeroed(count * 8);
+            let slices = cuts.windows(2).map(|w| &bytes[w[0]..w[1]]);
+            cast_slices(Dtype::Int16, slices, Dtype::Float64, &mut out);
+            prop_assert_eq!(&out[..], &cast_to_vec(Dtype::Int16, &bytes, Dtype::Float64)[..]);
+        }
+
         /// One element at a time through `Number`, which is exact, gives the same: for targets that hold the value.
         #[test]
         fn casts_agree_with_single_values(bytes in prop::collection::vec(any::<u8>(), 16..320)) {
