@@ -12,6 +12,7 @@ mod edit;
 mod effort;
 mod gather;
 mod layout;
+mod memo;
 mod packed;
 mod read;
 mod scatter;
@@ -20,7 +21,6 @@ mod view;
 mod write;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use super::checksum::Xxh3;
 use smallvec::SmallVec;
@@ -37,9 +37,11 @@ use super::scalar::Scalar;
 use super::shape::Shape;
 use super::source::Source;
 
+use memo::Memo;
 use packed::PackedShape;
 
 pub use effort::Effort;
+pub use memo::Figure;
 pub use read::Block;
 pub use take::{axis_length, Positions};
 pub use view::{View, ViewBlock};
@@ -65,7 +67,7 @@ struct Rich {
     storage: Storage,
     attributes: Attributes,
     /// Cleared by every write.
-    digest: OnceLock<u64>,
+    memo: Memo,
     /// Parts still to come while an append-only file is read; 0 for every whole array.
     parts_missing: u32,
 }
@@ -258,7 +260,7 @@ impl Array {
     }
 
     fn rich(dtype: Dtype, shape: &Shape, storage: Storage, attributes: Attributes) -> Array {
-        let rich = Rich { storage, attributes, digest: OnceLock::new(), parts_missing: 0 };
+        let rich = Rich { storage, attributes, memo: Memo::default(), parts_missing: 0 };
         Array { shape: PackedShape::new(shape), dtype, body: Body::Rich(Box::new(rich)) }
     }
 
@@ -377,7 +379,9 @@ impl Array {
     pub fn memory(&self) -> usize {
         let rich = match &self.body {
             Body::Plain(_) => 0,
-            Body::Rich(rich) => memory::size_class(std::mem::size_of::<Rich>()) + rich.attributes.memory(),
+            Body::Rich(rich) => {
+                memory::size_class(std::mem::size_of::<Rich>()) + rich.attributes.memory() + rich.memo.memory()
+            }
         };
         let elements = match self.chunks() {
             Some(chunks) => chunks.memory + map_memory(chunks.map.len()),
@@ -403,7 +407,7 @@ impl Array {
     pub fn attributes_mut(&mut self) -> &mut Attributes {
         if let Body::Plain(buffer) = &mut self.body {
             let storage = Storage::Plain(std::mem::take(buffer));
-            let rich = Rich { storage, attributes: Attributes::default(), digest: OnceLock::new(), parts_missing: 0 };
+            let rich = Rich { storage, attributes: Attributes::default(), memo: Memo::default(), parts_missing: 0 };
             self.body = Body::Rich(Box::new(rich));
         }
         match &mut self.body {
@@ -424,7 +428,7 @@ impl Array {
     pub(crate) fn add_part(&mut self, chunks: Vec<(u64, Chunk)>) {
         if let Body::Rich(rich) = &mut self.body {
             rich.parts_missing = rich.parts_missing.saturating_sub(1);
-            rich.digest = OnceLock::new(); // one may have been taken of what was there
+            rich.memo = Memo::default(); // one may have been taken of what was there
         }
         if let Some(own) = self.chunks_mut() {
             if own.map.is_empty() {
@@ -479,7 +483,7 @@ impl Array {
                     return false;
                 }
                 rich.attributes = Attributes::default();
-                rich.digest = OnceLock::new();
+                rich.memo = Memo::default();
                 for (place, chunk) in grid.chunks().zip(chunks.map.values_mut()) {
                     let elements = source.next(place.size() * dtype.itemsize()).expect("the source cannot fail");
                     let written = chunk.overwrite(elements);
@@ -495,7 +499,7 @@ impl Array {
     pub fn known_digest(&self) -> Option<u64> {
         match &self.body {
             Body::Plain(_) => None,
-            Body::Rich(rich) => rich.digest.get().copied(),
+            Body::Rich(rich) => rich.memo.digest.get().copied(),
         }
     }
 
@@ -523,7 +527,7 @@ impl Array {
         })?;
         let digest = hash.digest();
         if let Body::Rich(rich) = &self.body {
-            let _ = rich.digest.set(digest); // another reader may have been first, with the same answer
+            let _ = rich.memo.digest.set(digest); // another reader may have been first, with the same answer
         }
         Ok(digest)
     }

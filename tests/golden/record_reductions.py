@@ -54,15 +54,20 @@ def text(shape):
     return ",".join(map(str, shape)) or "()"
 
 
-def reduced(function, array, keep, axes, positions):
-    """The function of the kept elements of each cell; positions are counted among all."""
+def reduced(function, array, keep, axes, positions, chosen=None):
+    """The function of the kept elements of each cell; positions are counted among all. Where `chosen` elements are all
+    dropped, NaN."""
     rest = [a for a in range(array.ndim) if a not in axes]
     shape = [array.shape[a] for a in rest]
     count = int(np.prod([array.shape[a] for a in axes]))
     rows = array.transpose(*rest, *axes).reshape(int(np.prod(shape)), count)
     kept = keep.transpose(*rest, *axes).reshape(rows.shape)
+    were = (keep if chosen is None else chosen).transpose(*rest, *axes).reshape(rows.shape)
     out = []
-    for row, k in zip(rows, kept):
+    for row, k, w in zip(rows, kept, were):
+        if chosen is not None and w.any() and not k.any():
+            out.append(np.nan)
+            continue
         value = function(row[k])
         out.append(np.flatnonzero(k)[value] if positions else value)
     return out, shape
@@ -71,6 +76,7 @@ def reduced(function, array, keep, axes, positions):
 def record(lines, name, function, array, mask, axes, options):
     keepdims, skipnan, ddof, dtype, masked = options
     keep = np.broadcast_to(mask, array.shape) if masked else np.ones(array.shape, bool)
+    chosen = keep if skipnan and name in ("MIN", "MAX", "PTP") else None
     if skipnan:
         keep = keep & ~np.isnan(array)
     extra = {}
@@ -81,7 +87,7 @@ def record(lines, name, function, array, mask, axes, options):
     out_dtype = np.asarray(function(array.ravel()[:1] if array.size else np.ones(1, array.dtype), **extra)).dtype
     call = lambda row: function(row, **extra)  # noqa: E731
     try:
-        cells, shape = reduced(call, array, keep, axes, name.startswith("ARG"))
+        cells, shape = reduced(call, array, keep, axes, name.startswith("ARG"), chosen)
         if name in ("VAR", "STD") and skipnan:
             counts, _ = reduced(len, array, keep, axes, False)
             cells = [np.nan if n - ddof <= 0 else c for c, n in zip(cells, counts)]
@@ -119,7 +125,7 @@ def main():
                     to = "float64"
                 if name == "PROD" and floating and (np.isinf(array).any() or array.dtype.kind == "c"):
                     continue  # infinite times zero on the way, or complex infinities
-                if floating and array.dtype.kind == "c" and name == "MEAN" and np.isinf(array).any():
+                if floating and array.dtype.kind == "c" and name == "MEAN" and not np.isfinite(array).all():
                     continue  # NumPy mixes the parts
                 record(lines, name, function, array, mask, axes, (keepdims, skipnan, ddof, to, masked))
         if array.dtype.kind != "c":

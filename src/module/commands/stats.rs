@@ -53,7 +53,10 @@ impl Command for Stats {
         let view = look(array, None, None)?;
         let ask = call.ask;
         let effort = view.effort();
-        let cost = Cost::LEAST.reading(effort).and(Work::Reduce, effort.bytes.saturating_mul(6));
+        let cost = match known(&view) {
+            Some(_) => Cost::LEAST,
+            None => Cost::LEAST.reading(effort).and(Work::Reduce, effort.bytes.saturating_mul(6)),
+        };
         db.finish(cost, move |reply| answer(&ask, &view, reply))
     }
 }
@@ -96,49 +99,76 @@ fn answer(ask: &Ask, view: &View, reply: &Reply) -> Result<()> {
     Ok(())
 }
 
+/// The operations that make the figures; the standard deviation comes from the variance.
+const OPS: [Op; 5] = [Op::Sum, Op::Mean, Op::Var, Op::Min, Op::Max];
+const OPTIONS: Options = Options { keepdims: KeepDims::No, skip_nan: true, is_masked: false, ddof: 0.0, dtype: None };
+
+/// The figures of a whole array, where all of them are remembered.
+fn known(view: &View) -> Option<Vec<Figure>> {
+    let count = |n: u64| Some((Dtype::Int64, Shape::scalar(), n.to_le_bytes().to_vec()));
+    let figure = |op| view.figure(op, &OPTIONS);
+    let result = |op| figure(op).map(|f| (f.dtype, Shape::scalar(), f.bytes[..f.dtype.itemsize()].to_vec()));
+    let taken = figure(Op::Sum)?.taken;
+    let figures = [Op::Min, Op::Max, Op::Sum, Op::Mean, Op::Std, Op::Var].map(result);
+    if figures.iter().any(Option::is_none) {
+        return None;
+    }
+    let [min, max, sum, mean, std, var] = figures;
+    Some(vec![
+        ("count", count(taken)),
+        ("nan", count(view.size() as u64 - taken)),
+        ("min", min),
+        ("max", max),
+        ("sum", sum),
+        ("mean", mean),
+        ("std", std),
+        ("var", var),
+    ])
+}
+
 /// All figures, in one pass.
-///
-/// # Errors
-/// `LIMIT`, `CORRUPT`, `OOM`.
-pub fn figures(view: &View, axes: &AxisSet) -> Result<Vec<Figure>> {
-    let options = Options { keepdims: KeepDims::No, skip_nan: true, ..Options::default() };
-    let mut states: Vec<State> = Vec::new();
-    let mut kinds: Vec<Op> = Vec::new();
+fn figures(view: &View, axes: &AxisSet) -> Result<Vec<Figure>> {
+    let is_of_all = axes.is_all(view.shape().ndim());
+    if let Some(figures) = is_of_all.then(|| known(view)).flatten() {
+        return Ok(figures);
+    }
+    let mut states: Vec<(Op, State)> = Vec::new();
     let mut total = 0usize;
-    for op in [Op::Sum, Op::Mean, Op::Var, Op::Min, Op::Max] {
-        match Reduction::with(op, view.dtype(), view.shape(), axes, &options) {
+    for op in OPS {
+        match Reduction::with(op, view.dtype(), view.shape(), axes, &OPTIONS) {
             Ok(plan) => {
                 total = total.saturating_add(plan.state_bytes());
                 check_bytes("the result", total, config::MAX_RESULT_BYTES.get())?;
-                states.push(plan.start()?);
-                kinds.push(op);
+                states.push((op, plan.start()?));
             }
-            Err(Error::Empty { .. }) => {}
+            Err(Error::Empty { .. }) => {} // no minimum of nothing
             Err(e) => return Err(e.into()),
         }
     }
+    let (ops, mut states): (Vec<Op>, Vec<State>) = states.into_iter().unzip();
     view.add_to(&mut states)?;
+    let first = &states[0];
     let counts = |of: &dyn Fn(usize) -> u64| {
-        let shape = states[0].out_shape();
-        let counts: Vec<u64> = (0..shape.len_or_max()).map(of).collect();
-        (Dtype::Int64, shape.clone(), bytemuck::cast_slice(&counts).to_vec())
+        let counts: Vec<u64> = (0..first.out_shape().len_or_max()).map(of).collect();
+        Some((Dtype::Int64, first.out_shape().clone(), bytemuck::cast_slice(&counts).to_vec()))
     };
-    let state = |op: Op| kinds.iter().position(|k| *k == op).map(|i| &states[i]);
-    let finish = |op: Op| state(op).map(State::finish).transpose();
-    let std = state(Op::Var).map(|s| s.finish_as(Op::Std)).transpose()?;
-    // Without a single element there is nothing least, which is said of the array as a whole.
-    let nothing = |op: Op| match finish(op) {
-        Err(Error::Empty { .. }) => Ok(None),
-        other => other,
+    let finish = |op: Op| -> Result<Option<(Dtype, Shape, Vec<u8>)>> {
+        let of = if op == Op::Std { Op::Var } else { op };
+        let Some(state) = ops.iter().position(|o| *o == of).map(|i| &states[i]) else { return Ok(None) };
+        let result = if op == Op::Std { state.finish_as(op)? } else { state.finish()? };
+        if is_of_all {
+            view.remember(op, &OPTIONS, result.0, &result.2, state.taken(0));
+        }
+        Ok(Some(result))
     };
     Ok(vec![
-        ("count", Some(counts(&|cell| states[0].taken(cell)))),
-        ("nan", Some(counts(&|cell| states[0].chosen(cell) - states[0].taken(cell)))),
-        ("min", nothing(Op::Min)?),
-        ("max", nothing(Op::Max)?),
+        ("count", counts(&|cell| first.taken(cell))),
+        ("nan", counts(&|cell| first.chosen(cell) - first.taken(cell))),
+        ("min", finish(Op::Min)?),
+        ("max", finish(Op::Max)?),
         ("sum", finish(Op::Sum)?),
         ("mean", finish(Op::Mean)?),
-        ("std", std),
+        ("std", finish(Op::Std)?),
         ("var", finish(Op::Var)?),
     ])
 }

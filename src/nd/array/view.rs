@@ -3,10 +3,12 @@
 //! A whole array is read chunk by chunk, and so is what slices and integers select, without a copy of the selection: of each
 //! chunk, the part that is selected. Only what lists select is copied together first. A mask is read alongside.
 
+use std::sync::atomic::Ordering;
+
 use smallvec::SmallVec;
 use triomphe::Arc;
 
-use super::{Array, Block, Effort};
+use super::{Array, Block, Effort, Figure};
 use crate::nd::chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::dtype::Dtype;
@@ -14,10 +16,11 @@ use crate::nd::error::{Error, Result};
 use crate::nd::grid::{c_steps, copy_region, Grid, Part, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Index, Selection};
 use crate::nd::interrupt;
-use crate::nd::kernels::reduce::State;
+use crate::nd::kernels::reduce::{Op, Options, State};
 use crate::nd::memory;
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
+use crate::nd::stats;
 
 /// A part of an array, and which of its elements count. It holds what it looks at, and can go to another thread.
 #[derive(Clone, Debug)]
@@ -125,6 +128,19 @@ impl View {
         self.mask.is_some()
     }
 
+    /// What `op` gave of the whole array, where that is asked and remembered.
+    pub fn figure(&self, op: Op, options: &Options) -> Option<Figure> {
+        let is_plain = self.is_whole() && options.dtype.is_none() && options.ddof == 0.0;
+        is_plain.then(|| self.array.figure(op, options.skip_nan)).flatten()
+    }
+
+    /// Remembers what a reduction of the whole array gave, where it was one.
+    pub fn remember(&self, op: Op, options: &Options, dtype: Dtype, bytes: &[u8], taken: u64) {
+        if self.is_whole() && options.dtype.is_none() && options.ddof == 0.0 {
+            self.array.remember(op, options.skip_nan, dtype, bytes, taken);
+        }
+    }
+
     /// Adds every block to a state.
     ///
     /// # Errors
@@ -132,6 +148,7 @@ impl View {
     pub fn add_to(&self, states: &mut [State]) -> Result<()> {
         let dtype = self.dtype();
         self.blocks(&mut |block| {
+            stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
             for state in states.iter_mut() {
                 match block.elements {
                     Block::Elements(bytes) => state.add_block(bytes, block.mask, block.lens, block.offset)?,

@@ -60,6 +60,11 @@ impl AxisSet {
         AxisSet::new(&axes[..count], ndim)
     }
 
+    /// Whether the set is every axis of an array of `ndim` dimensions.
+    pub fn is_all(self, ndim: usize) -> bool {
+        self == AxisSet::all(ndim)
+    }
+
     /// Whether the set is one axis, or every axis of an array of `ndim` dimensions.
     pub fn is_one_or_all(self, ndim: usize) -> bool {
         self.0.count_ones() == 1 || self == AxisSet::all(ndim)
