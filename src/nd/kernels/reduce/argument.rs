@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use bytemuck::{Pod, Zeroable};
 
 use super::kernel::{Kernel, Seen};
-use super::order::{Ordered, BLOCK, STRIP};
+use super::order::{Ordered, STRIP};
 
 /// The kernel of the least element's position.
 pub struct ArgMin<T>(PhantomData<fn() -> T>);
@@ -36,6 +36,17 @@ const NOTHING: u64 = 0;
 const NUMBER: u64 = 1;
 const NAN: u64 = 2;
 
+/// Elements that make one block: the best block is looked through once more.
+const BLOCK: usize = 1024;
+
+/// Where the first element stands that `is_it`. A look at 64 of them is one without branches.
+#[inline(always)]
+fn find<T: Copy>(block: &[T], is_it: impl Fn(T) -> bool) -> Option<usize> {
+    let group = block.chunks(64).position(|few| few.iter().fold(false, |any, &x| any | is_it(x)))?;
+    let i = block[group * 64..].iter().position(|&x| is_it(x))?;
+    Some(group * 64 + i)
+}
+
 impl First {
     const EMPTY: First = First { bits: [0; 2], state: NOTHING, position: 0, seen: 0 };
 
@@ -61,20 +72,33 @@ impl First {
     }
 
     fn add_run<T: Ordered, const GREATEST: bool>(&mut self, run: &[T]) {
-        for block in run.chunks(BLOCK) {
-            let at = self.seen;
-            self.seen += block.len() as u64;
-            if self.state == NAN {
-                continue;
-            }
+        let at = self.seen;
+        self.seen += run.len() as u64;
+        if self.state == NAN {
+            return;
+        }
+        // The best block, and within it, once, the element.
+        let mut best: Option<(usize, T::Key)> = None;
+        for (number, block) in run.chunks(BLOCK).enumerate() {
             let (key, has_nan) = if GREATEST { T::greatest(block) } else { T::least(block) };
-            let found = match has_nan {
-                true => block.iter().position(|x| x.is_nan()),
-                false if self.yields_to::<T, GREATEST>(key) => block.iter().position(|x| x.key() == key),
-                false => None,
+            if has_nan {
+                if let Some(i) = find(block, |x| x.is_nan()) {
+                    return self.set(block[i], NAN, at + (number * BLOCK + i) as u64);
+                }
+            }
+            let is_better = match best {
+                None => self.yields_to::<T, GREATEST>(key),
+                Some((_, own)) if GREATEST => own < key,
+                Some((_, own)) => key < own,
             };
-            if let Some(i) = found {
-                self.set(block[i], if has_nan { NAN } else { NUMBER }, at + i as u64);
+            if is_better {
+                best = Some((number, key));
+            }
+        }
+        if let Some((number, key)) = best {
+            let block = &run[number * BLOCK..];
+            if let Some(i) = find(&block[..block.len().min(BLOCK)], |x| x.key() == key) {
+                self.set(block[i], NUMBER, at + (number * BLOCK + i) as u64);
             }
         }
     }

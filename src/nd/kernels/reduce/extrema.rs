@@ -79,7 +79,7 @@ impl Best {
         for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
             let at = strip * STRIP;
             let start = if GREATEST { T::BOTTOM } else { T::TOP };
-            let (mut keys, mut nan) = ([start; STRIP], [0u8; STRIP]);
+            let (mut keys, mut nan) = ([start; STRIP], [T::Flag::default(); STRIP]);
             let keys = &mut keys[..cells.len()];
             if GREATEST {
                 T::greatest_rows(keys, &mut nan, rows, len, at);
@@ -87,12 +87,11 @@ impl Best {
                 T::least_rows(keys, &mut nan, rows, len, at);
             }
             for (i, cell) in cells.iter_mut().enumerate() {
-                let best = match nan[i] {
-                    0 => Best::new(T::of_key(keys[i]), NUMBER),
-                    _ => {
-                        let column = rows.chunks_exact(len).map(|row| row[at + i]);
-                        Best::new(column.into_iter().find(|x| x.is_nan()).unwrap_or(T::of_key(start)), NAN)
-                    }
+                let best = if nan[i] == T::Flag::default() {
+                    Best::new(T::of_key(keys[i]), NUMBER)
+                } else {
+                    let mut column = rows.chunks_exact(len).map(|row| row[at + i]);
+                    Best::new(column.find(|x| x.is_nan()).unwrap_or(T::of_key(start)), NAN)
                 };
                 cell.add::<T, GREATEST>(&best);
             }

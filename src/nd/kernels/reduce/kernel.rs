@@ -28,6 +28,10 @@ pub(super) trait Kernel: 'static {
     fn rows(cells: &mut [Self::Cell], rows: &[Self::Elem]);
     /// Adds what `other` saw after what this cell saw.
     fn merge(cell: &mut Self::Cell, other: &Self::Cell);
+    /// [`Kernel::merge`] for many cells.
+    fn merge_all(cells: &mut [Self::Cell], others: &[Self::Cell]) {
+        cells.iter_mut().zip(others).for_each(|(cell, other)| Self::merge(cell, other));
+    }
     /// The result of a cell.
     fn finish(cell: &Self::Cell, seen: &Seen) -> Self::Out;
     /// Counts an element that is left out.
@@ -181,9 +185,7 @@ impl<K: Kernel> Erased for Typed<K> {
     }
 
     fn merge(&self, cells: &mut [u8], others: &[u8]) {
-        for (cell, other) in elements_mut(cells).iter_mut().zip(elements(others)) {
-            K::merge(cell, other);
-        }
+        K::merge_all(elements_mut(cells), elements(others));
     }
 
     fn finish(&self, cells: &[u8], tallies: &[Tally], seen: Seen, out: &mut Vec<u8>) {

@@ -22,7 +22,10 @@ pub(super) trait Ordered: Element {
     const TOP: Self::Key;
     /// What no key is below.
     const BOTTOM: Self::Key;
+    /// As wide as the key, so that registers hold as many: all bits set where an element is NaN.
+    type Flag: Copy + Default + PartialEq + std::ops::BitOrAssign + 'static;
     fn key(self) -> Self::Key;
+    fn nan_flag(self) -> Self::Flag;
     fn of_key(key: Self::Key) -> Self;
     fn is_nan(self) -> bool;
     /// The difference, as NumPy takes it: integers wrap.
@@ -32,9 +35,9 @@ pub(super) trait Ordered: Element {
     /// The greatest key, and whether there is a NaN.
     fn greatest(run: &[Self]) -> (Self::Key, bool);
     /// Takes rows, from a column on, into the least keys so far; `nan` is set where one is met.
-    fn least_rows(keys: &mut [Self::Key], nan: &mut [u8], rows: &[Self], len: usize, at: usize);
+    fn least_rows(keys: &mut [Self::Key], nan: &mut [Self::Flag], rows: &[Self], len: usize, at: usize);
     /// As [`Ordered::least_rows`], for the greatest.
-    fn greatest_rows(keys: &mut [Self::Key], nan: &mut [u8], rows: &[Self], len: usize, at: usize);
+    fn greatest_rows(keys: &mut [Self::Key], nan: &mut [Self::Flag], rows: &[Self], len: usize, at: usize);
     /// As [`Ordered::least_rows`], and the number of the row, `first` and on, where a key first became the least.
     fn first_least(keys: &mut [Self::Key], found: &mut [u64], rows: &[Self], len: usize, at: usize, first: u64);
     /// As [`Ordered::first_least`], for the greatest.
@@ -54,26 +57,26 @@ fn better<K: PartialOrd, const GREATEST: bool>(a: K, b: K) -> bool {
 fn extreme_run<T: Ordered, const GREATEST: bool>(run: &[T]) -> (T::Key, bool) {
     let start = if GREATEST { T::BOTTOM } else { T::TOP };
     let mut lanes = [start; LANES];
-    let mut nan = [0u8; LANES];
+    let mut nan = [T::Flag::default(); LANES];
     let (whole, rest) = run.as_chunks::<LANES>();
     for elements in whole {
         for ((lane, nan), x) in lanes.iter_mut().zip(&mut nan).zip(elements) {
             *lane = if better::<_, GREATEST>(x.key(), *lane) { x.key() } else { *lane };
-            *nan |= u8::from(x.is_nan());
+            *nan |= x.nan_flag();
         }
     }
     for ((lane, nan), x) in lanes.iter_mut().zip(&mut nan).zip(rest) {
         *lane = if better::<_, GREATEST>(x.key(), *lane) { x.key() } else { *lane };
-        *nan |= u8::from(x.is_nan());
+        *nan |= x.nan_flag();
     }
     let best = lanes.into_iter().fold(start, |best, key| if better::<_, GREATEST>(key, best) { key } else { best });
-    (best, nan.into_iter().any(|n| n != 0))
+    (best, nan.into_iter().any(|n| n != T::Flag::default()))
 }
 
 #[inline(always)]
 fn extreme_rows<T: Ordered, const GREATEST: bool>(
     keys: &mut [T::Key],
-    nan: &mut [u8],
+    nan: &mut [T::Flag],
     rows: &[T],
     len: usize,
     at: usize,
@@ -85,7 +88,7 @@ fn extreme_rows<T: Ordered, const GREATEST: bool>(
         for i in 0..width {
             let key = row[i].key();
             keys[i] = if better::<_, GREATEST>(key, keys[i]) { key } else { keys[i] };
-            nan[i] |= u8::from(row[i].is_nan());
+            nan[i] |= row[i].nan_flag();
         }
     }
 }
@@ -115,14 +118,14 @@ fn extreme_firsts<T: Ordered, const GREATEST: bool>(
 }
 
 macro_rules! ordered {
-    ($($t:ty as $key:ty, $bottom:expr, $top:expr, $to:expr, $of:expr, $is_nan:expr, $less:expr,
+    ($($t:ty as $key:ty, $flag:ty, $bottom:expr, $top:expr, $to:expr, $of:expr, $is_nan:expr, $less:expr,
         $least:ident $greatest:ident $least_rows:ident $greatest_rows:ident $firsts:ident $lasts:ident;)*) => {$(
         versions! {
             fn $least(run: &[$t]) -> ($key, bool) = extreme_run::<$t, false>(run);
             fn $greatest(run: &[$t]) -> ($key, bool) = extreme_run::<$t, true>(run);
-            fn $least_rows(keys: &mut [$key], nan: &mut [u8], rows: &[$t], len: usize, at: usize) =
+            fn $least_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) =
                 extreme_rows::<$t, false>(keys, nan, rows, len, at);
-            fn $greatest_rows(keys: &mut [$key], nan: &mut [u8], rows: &[$t], len: usize, at: usize) =
+            fn $greatest_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) =
                 extreme_rows::<$t, true>(keys, nan, rows, len, at);
             fn $firsts(keys: &mut [$key], found: &mut [u64], rows: &[$t], len: usize, at: usize, first: u64) =
                 extreme_firsts::<$t, false>(keys, found, rows, len, at, first);
@@ -131,11 +134,20 @@ macro_rules! ordered {
         }
         impl Ordered for $t {
             type Key = $key;
+            type Flag = $flag;
             const TOP: $key = $top;
             const BOTTOM: $key = $bottom;
             #[inline(always)]
             fn key(self) -> $key {
                 $to(self)
+            }
+            #[inline(always)]
+            fn nan_flag(self) -> $flag {
+                if $is_nan(self) {
+                    <$flag>::MAX
+                } else {
+                    0
+                }
             }
             #[inline(always)]
             fn of_key(key: $key) -> $t {
@@ -154,10 +166,10 @@ macro_rules! ordered {
             fn greatest(run: &[$t]) -> ($key, bool) {
                 $greatest(run)
             }
-            fn least_rows(keys: &mut [$key], nan: &mut [u8], rows: &[$t], len: usize, at: usize) {
+            fn least_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) {
                 $least_rows(keys, nan, rows, len, at);
             }
-            fn greatest_rows(keys: &mut [$key], nan: &mut [u8], rows: &[$t], len: usize, at: usize) {
+            fn greatest_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) {
                 $greatest_rows(keys, nan, rows, len, at);
             }
             fn first_least(keys: &mut [$key], found: &mut [u64], rows: &[$t], len: usize, at: usize, first: u64) {
@@ -173,7 +185,7 @@ macro_rules! ordered {
 macro_rules! ordered_integers {
     ($($t:ty: $($name:ident)*;)*) => {
         ordered! {$(
-            $t as $t, <$t>::MIN, <$t>::MAX, |x| x, |x| x, |_| false, |a: $t, b: $t| a.wrapping_sub(b), $($name)*;
+            $t as $t, u8, <$t>::MIN, <$t>::MAX, |x| x, |x| x, |_| false, |a: $t, b: $t| a.wrapping_sub(b), $($name)*;
         )*}
     };
 }
@@ -189,23 +201,23 @@ ordered_integers! {
 }
 
 ordered! {
-    Bool8 as u8, 0, u8::MAX, |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
+    Bool8 as u8, u8, 0, u8::MAX, |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
         least_bool greatest_bool least_rows_bool greatest_rows_bool firsts_bool lasts_bool;
-    f16 as f32, f32::NEG_INFINITY, f32::INFINITY, f16_to_f32, f32_to_f16,
+    f16 as f32, u32, f32::NEG_INFINITY, f32::INFINITY, f16_to_f32, f32_to_f16,
         |h: f16| h.to_bits() & 0x7fff > 0x7c00, |a, b| f32_to_f16(f16_to_f32(a) - f16_to_f32(b)),
         least_f16 greatest_f16 least_rows_f16 greatest_rows_f16 firsts_f16 lasts_f16;
-    bf16 as f32, f32::NEG_INFINITY, f32::INFINITY, bf16_to_f32, f32_to_bf16,
+    bf16 as f32, u32, f32::NEG_INFINITY, f32::INFINITY, bf16_to_f32, f32_to_bf16,
         |h: bf16| h.to_bits() & 0x7fff > 0x7f80, |a, b| f32_to_bf16(bf16_to_f32(a) - bf16_to_f32(b)),
         least_bf16 greatest_bf16 least_rows_bf16 greatest_rows_bf16 firsts_bf16 lasts_bf16;
-    f32 as f32, f32::NEG_INFINITY, f32::INFINITY, |x| x, |x| x, |x: f32| x.is_nan(), |a: f32, b: f32| a - b,
+    f32 as f32, u32, f32::NEG_INFINITY, f32::INFINITY, |x| x, |x| x, |x: f32| x.is_nan(), |a: f32, b: f32| a - b,
         least_f32 greatest_f32 least_rows_f32 greatest_rows_f32 firsts_f32 lasts_f32;
-    f64 as f64, f64::NEG_INFINITY, f64::INFINITY, |x| x, |x| x, |x: f64| x.is_nan(), |a: f64, b: f64| a - b,
+    f64 as f64, u64, f64::NEG_INFINITY, f64::INFINITY, |x| x, |x| x, |x: f64| x.is_nan(), |a: f64, b: f64| a - b,
         least_f64 greatest_f64 least_rows_f64 greatest_rows_f64 firsts_f64 lasts_f64;
-    Complex32 as Parts<f32>, Parts(f32::NEG_INFINITY, f32::NEG_INFINITY), Parts(f32::INFINITY, f32::INFINITY),
+    Complex32 as Parts<f32>, u64, Parts(f32::NEG_INFINITY, f32::NEG_INFINITY), Parts(f32::INFINITY, f32::INFINITY),
         |c: Complex32| Parts(c.re, c.im), |p: Parts<f32>| Complex::new(p.0, p.1),
         |c: Complex32| c.re.is_nan() || c.im.is_nan(), |a: Complex32, b: Complex32| a - b,
         least_c64 greatest_c64 least_rows_c64 greatest_rows_c64 firsts_c64 lasts_c64;
-    Complex64 as Parts<f64>, Parts(f64::NEG_INFINITY, f64::NEG_INFINITY), Parts(f64::INFINITY, f64::INFINITY),
+    Complex64 as Parts<f64>, u64, Parts(f64::NEG_INFINITY, f64::NEG_INFINITY), Parts(f64::INFINITY, f64::INFINITY),
         |c: Complex64| Parts(c.re, c.im), |p: Parts<f64>| Complex::new(p.0, p.1),
         |c: Complex64| c.re.is_nan() || c.im.is_nan(), |a: Complex64, b: Complex64| a - b,
         least_c128 greatest_c128 least_rows_c128 greatest_rows_c128 firsts_c128 lasts_c128;

@@ -59,14 +59,18 @@ impl Moments {
 
     #[inline(always)]
     fn merge(&mut self, other: &Moments) {
+        self.merge_share(other, other.count / (self.count + other.count));
+    }
+
+    /// [`Moments::merge`], where the other's share of all elements is known: a division is dear.
+    #[inline(always)]
+    fn merge_share(&mut self, other: &Moments, share: f64) {
         if self.count == 0.0 || other.count == 0.0 {
             *self = if self.count == 0.0 { *other } else { *self };
             return;
         }
-        let count = self.count + other.count;
         // Near one another, the first difference is exact.
         let delta = (other.mean - self.mean) + (other.mean_rest - self.mean_rest);
-        let share = other.count / count;
         let rest = self.mean_rest + delta * share;
         let mean = self.mean + rest;
         if mean.is_finite() {
@@ -75,9 +79,21 @@ impl Moments {
         } else {
             (self.mean, self.mean_rest) = (mean, 0.0);
         }
-        self.count = count;
         self.m2.merge(&other.m2);
-        self.m2.add_number(delta * delta * (self.count - other.count) * share);
+        self.m2.add_number(delta * delta * self.count * share);
+        self.count += other.count;
+    }
+
+    /// Merges cell by cell; neighbours mostly have the same counts.
+    fn merge_all(cells: &mut [Moments], others: &[Moments]) {
+        let (mut counts, mut share) = ((0.0, 0.0), 0.0);
+        for (cell, other) in cells.iter_mut().zip(others) {
+            if counts != (cell.count, other.count) {
+                counts = (cell.count, other.count);
+                share = other.count / (cell.count + other.count);
+            }
+            cell.merge_share(other, share);
+        }
     }
 }
 
@@ -97,7 +113,7 @@ pub(super) trait Spread: Element {
     type Out: Element + Target;
     fn add_run(cell: &mut Self::Cell, run: &[Self]);
     fn add_rows(cells: &mut [Self::Cell], rows: &[Self]);
-    fn merge(cell: &mut Self::Cell, other: &Self::Cell);
+    fn merge(cells: &mut [Self::Cell], others: &[Self::Cell]);
     /// The sum of squared differences from the mean.
     fn m2(cell: &Self::Cell) -> f64;
 }
@@ -152,13 +168,13 @@ fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
 #[inline(always)]
 fn rows<T: Source>(cells: &mut [Moments], rows: &[T]) {
     let len = cells.len();
-    for block in rows.chunks(ROWS * len) {
-        let count = (block.len() / len) as f64;
+    for rows in rows.chunks(ROWS * len) {
+        let count = (rows.len() / len) as f64;
         for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
             let (at, width) = (strip * STRIP, cells.len());
             let row = |row: &'_ [T], i: usize| row[at + i].cast::<f64>();
             let mut pivots = [0.0; STRIP];
-            for numbers in block.chunks_exact(len) {
+            for numbers in rows.chunks_exact(len) {
                 for (i, pivot) in pivots[..width].iter_mut().enumerate() {
                     *pivot += row(numbers, i);
                 }
@@ -166,11 +182,11 @@ fn rows<T: Source>(cells: &mut [Moments], rows: &[T]) {
             for (i, pivot) in pivots[..width].iter_mut().enumerate() {
                 *pivot /= count;
                 if !pivot.is_finite() {
-                    *pivot = row(block, i);
+                    *pivot = row(rows, i);
                 }
             }
             let (mut sums, mut squares) = ([0.0; STRIP], [0.0; STRIP]);
-            for numbers in block.chunks_exact(len) {
+            for numbers in rows.chunks_exact(len) {
                 let numbers = &numbers[at..][..width];
                 for i in 0..width {
                     let d = numbers[i].cast::<f64>() - pivots[i];
@@ -178,9 +194,11 @@ fn rows<T: Source>(cells: &mut [Moments], rows: &[T]) {
                     squares[i] += d * d;
                 }
             }
-            for (i, cell) in cells.iter_mut().enumerate() {
-                cell.merge(&Moments::new(count, pivots[i], sums[i], squares[i]));
+            let mut block = [Moments::default(); STRIP];
+            for (i, moments) in block[..width].iter_mut().enumerate() {
+                *moments = Moments::new(count, pivots[i], sums[i], squares[i]);
             }
+            Moments::merge_all(cells, &block);
         }
     }
 }
@@ -200,8 +218,8 @@ macro_rules! spreads {
             fn add_rows(cells: &mut [Moments], rows: &[$t]) {
                 $rows(cells, rows);
             }
-            fn merge(cell: &mut Moments, other: &Moments) {
-                cell.merge(other);
+            fn merge(cells: &mut [Moments], others: &[Moments]) {
+                Moments::merge_all(cells, others);
             }
             fn m2(cell: &Moments) -> f64 {
                 cell.m2.value()
@@ -239,8 +257,8 @@ macro_rules! complex_spreads {
             fn add_rows(cells: &mut [[Moments; 2]], rows: &[$t]) {
                 $rows(cells.as_flattened_mut(), bytemuck::cast_slice(rows));
             }
-            fn merge(cells: &mut [Moments; 2], others: &[Moments; 2]) {
-                cells.iter_mut().zip(others).for_each(|(cell, other)| cell.merge(other));
+            fn merge(cells: &mut [[Moments; 2]], others: &[[Moments; 2]]) {
+                Moments::merge_all(cells.as_flattened_mut(), others.as_flattened());
             }
             fn m2(cells: &[Moments; 2]) -> f64 {
                 cells[0].m2.value() + cells[1].m2.value()
@@ -268,7 +286,10 @@ macro_rules! kernel {
                 T::add_rows(cells, rows);
             }
             fn merge(cell: &mut T::Cell, other: &T::Cell) {
-                T::merge(cell, other);
+                T::merge(std::slice::from_mut(cell), std::slice::from_ref(other));
+            }
+            fn merge_all(cells: &mut [T::Cell], others: &[T::Cell]) {
+                T::merge(cells, others);
             }
             fn finish(cell: &T::Cell, seen: &Seen) -> T::Out {
                 Target::from_f64($finish(variance(T::m2(cell), seen)))
