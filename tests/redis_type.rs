@@ -34,6 +34,8 @@ fn writes() -> Vec<(Vec<Vec<u8>>, Vec<&'static str>)> {
         (words!["ND.ATTRDEL", "array", "a"], vec!["nd.attrdel array"]),
         (words!["ND.SETSLICE", "array", "0", "SCALAR", "5"], vec!["nd.setslice array"]),
         (words!["ND.SETSLICE", "other", "::-1", "KEY", "other"], vec!["nd.setslice other"]),
+        (words!["ND.UPDATE", "array", "...", "ADD", "SCALAR", "5"], vec!["nd.update array"]),
+        (words!["ND.UPDATE", "other", "[0,0]", "MUL", "KEY", "array"], vec!["nd.update other"]),
         (words!["DEL", "array"], vec!["del array"]),
         (words!["ND.SET", "array", "int8", "1", "VALUES", "2", "NX"], vec!["nd.set array"]),
         (words!["COPY", "array", "other", "REPLACE"], vec!["copy_to other"]),
@@ -74,6 +76,13 @@ fn no_writes() -> Vec<Vec<Vec<u8>>> {
         words!["ND.SETSLICE", "array", "0", "KEY", "missing"],
         words!["ND.SETSLICE", "missing", "0", "SCALAR", "3"],
         words!["ND.SETSLICE", "string", "0", "SCALAR", "3"],
+        words!["ND.UPDATE", "array", "0", "DIV", "SCALAR", "2"],
+        words!["ND.UPDATE", "array", "0", "POW", "SCALAR", "-2"],
+        words!["ND.UPDATE", "array", "0", "ADD", "SCALAR", "2", "IFDEQ", none],
+        words!["ND.UPDATE", "array", "9:", "ADD", "SCALAR", "2"],
+        words!["ND.UPDATE", "missing", "0", "ADD", "SCALAR", "2"],
+        words!["ND.UPDATE", "string", "0", "ADD", "SCALAR", "2"],
+        words!["ND.ITEM", "array", "0"],
         words!["ND.RESTOREPART", "array", "HEADER", "damaged"],
         words!["ND.RESTOREPART", "array", "CHUNKS", "damaged"],
         words!["ND.RESTOREPART", "missing", "CHUNKS", "damaged"],
@@ -161,7 +170,13 @@ fn writes_that_need_memory_are_refused_above_maxmemory_and_change_nothing() {
     client.ok(&["ND.ATTRSET", "array", "a", "1"]);
     let digest = server.debug_digest();
     client.ok(&["CONFIG", "SET", "maxmemory", "100kb"]);
-    for command in ["ND.SET array int8 1 VALUES 2", "ND.MSET 1 array int8 1 VALUES 2", "ND.ATTRSET array b 1"] {
+    for command in [
+        "ND.SET array int8 1 VALUES 2",
+        "ND.MSET 1 array int8 1 VALUES 2",
+        "ND.ATTRSET array b 1",
+        "ND.SETSLICE array 0 SCALAR 2",
+        "ND.UPDATE array 0 ADD SCALAR 2",
+    ] {
         let words: Vec<&str> = command.split(' ').collect();
         let reply = client.call(&words);
         assert!(reply.error().is_some_and(|e| e.starts_with("OOM ")), "{command}: {reply:?}");
@@ -656,6 +671,7 @@ fn no_command_hangs_on_an_array_of_one_value_that_no_machine_could_hold() {
     let mut client = server.client();
     client.ok(&["ND.CREATE", "huge", "float64", "4000000,4000000", "FILL", "0.5"]);
     client.ok(&["ND.CREATE", "mask", "bool", "100000000000"]);
+    client.ok(&["COPY", "huge", "copy"]);
     let start = std::time::Instant::now();
     for key in ["huge", "mask"] {
         for command in ["INFO", "SHAPE", "DTYPE", "SHOW", "GET", "DIGEST", "VERIFY", "SUM", "MEAN", "ATTRGET"] {
@@ -672,6 +688,18 @@ fn no_command_hangs_on_an_array_of_one_value_that_no_machine_could_hold() {
         client.call(&["ND.SLICE", key, "::-1"]);
         client.call(&["ND.SUM", key, "AXIS", "0"]);
         client.call(&["ND.MEAN", key, "AXIS", "0"]);
+        for index in ["...", "0", "::-1", "::3", "...,0", "...,::4001", "[0,0]", "[0,-1],...,None"] {
+            for value in ["SCALAR true", "bool 1 VALUES 1", "KEY mask", "KEY huge"] {
+                let set = format!("ND.SETSLICE {key} {index} {value} IFDEQ 0123456789abcdef");
+                let update = format!("ND.UPDATE copy {index} OR {value}");
+                let tail = format!("ND.UPDATE copy {index} MIN {value}");
+                for command in [set, update, tail] {
+                    client.call(&command.split(' ').collect::<Vec<_>>());
+                }
+            }
+        }
+        client.call(&["ND.SETSLICE", key, "...,0", "SCALAR", "true"]);
+        client.call(&["ND.UPDATE", key, "...,0", "MAX", "SCALAR", "true"]);
         client.call(&["ND.MGET", "1", key, "NPZ"]);
         for condition in ["IFDEQ", "IFDNE"] {
             client.call(&["ND.SET", key, "int8", "1", "VALUES", "1", "XX", condition, "0123456789abcdef"]);

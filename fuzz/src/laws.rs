@@ -429,7 +429,7 @@ pub fn stored_form_loads_or_refuses(input: &[u8]) {
         Err(e) => return check_error(&e),
         Ok(array) => array,
     };
-    assert!(array.memory() > 0 && array.allocations() > 0);
+    assert!(array.memory() > 0 && array.free_effort() > 0);
     if let Err(e) = array.verify() {
         return check_error(&e); // its bytes have the right checksum, and do not decode
     }

@@ -17,6 +17,7 @@ mod packed;
 mod read;
 mod scatter;
 mod take;
+mod update;
 mod view;
 mod write;
 
@@ -44,6 +45,7 @@ pub use effort::Effort;
 pub use memo::Figure;
 pub use read::Block;
 pub use take::{axis_length, Positions};
+pub use update::check_operand;
 pub use view::{View, ViewBlock};
 pub use write::check_broadcast;
 

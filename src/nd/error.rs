@@ -60,6 +60,15 @@ pub enum Error {
         /// That one's dtype.
         dtype: Dtype,
     },
+    /// An operator that a dtype has no meaning for.
+    Operation {
+        /// The operator's word.
+        operator: &'static str,
+        /// The dtype in which it would be computed.
+        dtype: Dtype,
+        /// What to do instead.
+        hint: &'static str,
+    },
     // SHAPE
     /// Text that is no shape.
     ShapeSyntax {
@@ -181,6 +190,11 @@ pub enum Error {
         /// The list's shape; of a boolean list, how many are true.
         given: Shape,
     },
+    /// A selection of none or several elements where one is wanted.
+    NotOneElement {
+        /// The selection's shape.
+        shape: Shape,
+    },
     /// Subscript text that does not parse.
     IndexSyntax {
         /// Column in the text, from 1.
@@ -265,6 +279,7 @@ impl Error {
             | UnsupportedDtype { .. }
             | UnknownDescriptor { .. }
             | Cast { .. }
+            | Operation { .. }
             | StackDtype { .. } => "DTYPE",
             ShapeSyntax { .. }
             | Rank { .. }
@@ -280,6 +295,7 @@ impl Error {
             | TooManyIndices { .. }
             | BooleanLength { .. }
             | ListBroadcast { .. }
+            | NotOneElement { .. }
             | IndexSyntax { .. }
             | Axis { .. }
             | RepeatedAxis { .. } => "INDEX",
@@ -342,6 +358,7 @@ impl fmt::Display for Error {
                 )
             }
             Cast { from, to, rule } => write!(f, "cannot cast {from} to {to} under the rule '{rule}'"),
+            Operation { operator, dtype, hint } => write!(f, "{operator} has no meaning for {dtype} ({hint})"),
             ShapeSyntax { given } => {
                 write!(f, "'{given}' is not a shape (write lengths as 3,4 or 5, and () for a scalar)")
             }
@@ -394,6 +411,9 @@ impl fmt::Display for Error {
             }
             ListBroadcast { before, given } => {
                 write!(f, "lists of shapes {before} and {given} do not broadcast together (use equal lengths, or 1)")
+            }
+            NotOneElement { shape } => {
+                write!(f, "the selection has the shape {shape}, one element is wanted (use an integer for every axis)")
             }
             IndexSyntax { column, what } => write!(f, "column {column}: {what}"),
             Axis { axis, ndim: 0 } => write!(f, "axis {axis} is out of bounds for an array of 0 dimensions"),

@@ -7,6 +7,7 @@ mod digest;
 mod gather;
 mod get;
 mod histogram;
+mod item;
 mod mget;
 mod mset;
 mod quantile;
@@ -19,6 +20,7 @@ mod show;
 mod slice;
 mod stats;
 mod take;
+mod update;
 
 use redis_module::raw;
 
@@ -58,7 +60,9 @@ commands! {
     attributes::AttrGet,
     attributes::AttrDel,
     slice::Slice,
+    item::Item,
     setslice::SetSlice,
+    update::Update,
     take::Take,
     sample::Sample,
     reduce::Sum,

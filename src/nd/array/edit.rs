@@ -20,6 +20,9 @@ use crate::nd::index::Selection;
 use crate::nd::memory;
 use crate::nd::shape::Shape;
 
+/// What a chunk that becomes one constant counts for, in bytes of elements worked through.
+const CONSTANT: usize = 4096;
+
 /// What is done to elements. It cannot fail: what can is checked before.
 pub(super) trait Edit {
     /// Whether the elements that are there matter.
@@ -156,10 +159,13 @@ impl<'a> Stage<'a> {
             _ => false,
         };
         let is_constant = stored.is_none_or(|c| c.encoding() == Encoding::Fill);
-        if stored.is_some_and(Chunk::is_editable) || (stays_constant && (is_constant || !self.edit.reads())) {
-            return 0;
+        if stays_constant && (is_constant || !self.edit.reads()) {
+            return CONSTANT;
         }
-        place.size() * self.itemsize
+        match stored.is_some_and(Chunk::is_editable) {
+            true => 0,
+            false => place.size() * self.itemsize,
+        }
     }
 
     /// Refuses more work than the limit.

@@ -6,6 +6,7 @@
 //!
 //! - [`cast`]: elements of one dtype as another
 //! - [`promote`]: which casts are allowed, and the dtype two arrays meet in
+//! - [`elementwise`]: two operands, element by element
 //! - [`generate`]: ranges, identity matrices, random numbers
 //! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
 //! - [`histogram`]: how many elements fall into each part of a range
@@ -16,6 +17,7 @@ use bytemuck::Pod;
 mod aligned;
 pub mod axes;
 pub mod cast;
+pub mod elementwise;
 pub mod generate;
 pub mod histogram;
 pub mod promote;
