@@ -16,6 +16,7 @@ mod memo;
 mod packed;
 mod read;
 mod scatter;
+mod summaries;
 mod take;
 mod update;
 mod view;
@@ -40,6 +41,7 @@ use super::source::Source;
 
 use memo::Memo;
 use packed::PackedShape;
+use summaries::Summaries;
 
 pub use effort::Effort;
 pub use memo::Figure;
@@ -70,6 +72,8 @@ struct Rich {
     attributes: Attributes,
     /// Cleared by every write.
     memo: Memo,
+    /// Sealed against every write.
+    summaries: Summaries,
     /// Parts still to come while an append-only file is read; 0 for every whole array.
     parts_missing: u32,
 }
@@ -262,7 +266,8 @@ impl Array {
     }
 
     fn rich(dtype: Dtype, shape: &Shape, storage: Storage, attributes: Attributes) -> Array {
-        let rich = Rich { storage, attributes, memo: Memo::default(), parts_missing: 0 };
+        let rich =
+            Rich { storage, attributes, memo: Memo::default(), summaries: Summaries::default(), parts_missing: 0 };
         Array { shape: PackedShape::new(shape), dtype, body: Body::Rich(Box::new(rich)) }
     }
 
@@ -382,7 +387,10 @@ impl Array {
         let rich = match &self.body {
             Body::Plain(_) => 0,
             Body::Rich(rich) => {
-                memory::size_class(std::mem::size_of::<Rich>()) + rich.attributes.memory() + rich.memo.memory()
+                memory::size_class(std::mem::size_of::<Rich>())
+                    + rich.attributes.memory()
+                    + rich.memo.memory()
+                    + rich.summaries.memory()
             }
         };
         let elements = match self.chunks() {
@@ -409,7 +417,13 @@ impl Array {
     pub fn attributes_mut(&mut self) -> &mut Attributes {
         if let Body::Plain(buffer) = &mut self.body {
             let storage = Storage::Plain(std::mem::take(buffer));
-            let rich = Rich { storage, attributes: Attributes::default(), memo: Memo::default(), parts_missing: 0 };
+            let rich = Rich {
+                storage,
+                attributes: Attributes::default(),
+                memo: Memo::default(),
+                summaries: Summaries::default(),
+                parts_missing: 0,
+            };
             self.body = Body::Rich(Box::new(rich));
         }
         match &mut self.body {

@@ -1,10 +1,11 @@
 //! What is remembered of an array until its next write: its digest, and what reductions of all its elements gave.
 //!
-//! Only arrays of chunks remember: a plain one is read sooner than it is looked up. A reduction that is remembered reads no
+//! Only large arrays remember: a small one is read sooner than it is looked up. A reduction that is remembered reads no
 //! element, and answers the bits of the first time, because they are those bits.
 
 use std::sync::OnceLock;
 
+use super::summaries::LEAST_BYTES;
 use super::{Array, Body};
 use crate::nd::dtype::Dtype;
 use crate::nd::kernels::reduce::Op;
@@ -65,6 +66,9 @@ impl Array {
 
     /// Remembers what `op` gave of all elements.
     pub fn remember(&self, op: Op, skip_nan: bool, dtype: Dtype, bytes: &[u8], taken: u64) {
+        if self.nbytes() < LEAST_BYTES {
+            return;
+        }
         let Some(memo) = self.memo() else { return };
         let mut figure = Figure { dtype, bytes: [0; 16], taken };
         figure.bytes[..bytes.len()].copy_from_slice(bytes);
@@ -88,21 +92,21 @@ mod tests {
 
     #[test]
     fn figures_are_remembered_until_the_next_write_and_counted() {
-        let mut chunked = array(&[1.0; 1000], 0);
+        let mut chunked = array(&[1.0; 5000], 0);
         let before = chunked.memory();
         assert_eq!(chunked.figure(Op::Sum, false), None);
-        chunked.remember(Op::Sum, false, Dtype::Float64, &1000f64.to_le_bytes(), 1000);
+        chunked.remember(Op::Sum, false, Dtype::Float64, &5000f64.to_le_bytes(), 5000);
         let figure = chunked.figure(Op::Sum, false).unwrap();
         assert_eq!(
             (figure.dtype, &figure.bytes[..8], figure.taken),
-            (Dtype::Float64, &1000f64.to_le_bytes()[..], 1000)
+            (Dtype::Float64, &5000f64.to_le_bytes()[..], 1000)
         );
         assert_eq!((chunked.figure(Op::Sum, true), chunked.figure(Op::Mean, false)), (None, None));
         assert!(chunked.memory() > before);
-        let other = [2.0f64; 1000];
+        let other = [2.0f64; 5000];
         let mut source = SliceSource::new(bytemuck::cast_slice(&other));
         let options = StoreOptions { inline_bytes: 0, ..StoreOptions::default() };
-        let shape = Shape::from([1000]);
+        let shape = Shape::from([5000]);
         if chunked.overwrite(Dtype::Float64, &shape, &mut source, &options) {
             assert_eq!((chunked.figure(Op::Sum, false), chunked.memory()), (None, before));
         }

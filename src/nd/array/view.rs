@@ -146,6 +146,9 @@ impl View {
     /// # Errors
     /// As [`View::blocks`].
     pub fn add_to(&self, states: &mut [State]) -> Result<()> {
+        if self.is_whole() && self.array.add_summarised(states)? {
+            return Ok(());
+        }
         let dtype = self.dtype();
         self.blocks(&mut |block| {
             stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);

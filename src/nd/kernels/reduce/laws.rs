@@ -72,7 +72,9 @@ fn cases() -> impl Strategy<Value = Case> {
             if special > 0 {
                 spoil(dtype, &mut elements, seed, special == 2);
             }
-            let mask = options.is_masked.then(|| (0..size as u64).map(|i| ((seed ^ i * 7) % 3 > 0) as u8).collect());
+            let mask = options
+                .is_masked
+                .then(|| (0..size as u64).map(|i| (!(seed ^ (i * 7)).is_multiple_of(3)) as u8).collect());
             let mut reduced: Vec<i64> = (0..).zip(&axes).filter(|(_, a)| a.2).map(|(i, _)| i).collect();
             if matches!(op, Op::ArgMin | Op::ArgMax) && reduced.len() != shape.len() {
                 reduced.truncate(1);
@@ -95,12 +97,12 @@ fn spoil(dtype: Dtype, elements: &mut [u8], seed: u64, with_nan: bool) {
     };
     for (i, number) in elements.chunks_exact_mut(size).enumerate() {
         let at = (seed.wrapping_mul(i as u64 + 1) >> 33) as usize;
-        if at % 5 > 0 {
+        if !at.is_multiple_of(5) {
             continue;
         }
         match part.integer_range() {
             Some((low, high)) => {
-                let value = if at % 2 == 0 { low } else { high };
+                let value = if at.is_multiple_of(2) { low } else { high };
                 number.copy_from_slice(&value.to_le_bytes()[..size]);
             }
             None if part != Dtype::Bool => {
@@ -216,4 +218,54 @@ proptest! {
             prop_assert_eq!(got, vec![sorted[last], sorted[(last as f64 * q) as usize], sorted[0]]);
         }
     }
+}
+
+/// A plan's blocks, shared out among threads, and their parts merged in chunk order.
+fn threaded(case: &Case, threads: usize) -> Answer {
+    let plan = case.plan()?;
+    let mut blocks = Vec::new();
+    each_block(&case.shape, &case.chunk, &mut |len, offset| blocks.push((len.to_vec(), offset.to_vec())));
+    let partial = |(len, offset): &(Vec<usize>, Vec<usize>)| {
+        let (block, mask) = case.block(len, offset);
+        plan.partial(&block, mask.as_deref(), len, offset).unwrap()
+    };
+    let mut parts: Vec<_> = std::thread::scope(|scope| {
+        let (blocks, partial) = (&blocks, &partial);
+        let mine = move |t: usize| {
+            move || (t..blocks.len()).step_by(threads).map(|i| (i, partial(&blocks[i]))).collect::<Vec<_>>()
+        };
+        let workers: Vec<_> = (0..threads).map(|t| scope.spawn(mine(t))).collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+    });
+    parts.sort_by_key(|(i, _)| *i);
+    let mut state = plan.start()?;
+    parts.iter().for_each(|(_, p)| state.merge(p));
+    state.finish()
+}
+
+#[test]
+fn one_two_and_five_threads_give_the_same_bits() {
+    let mut checked = 0;
+    for &dtype in Dtype::ALL {
+        for &op in Op::ALL {
+            for (axes, skip_nan) in [(vec![0, 1], false), (vec![0], true), (vec![1], false)] {
+                let mut elements = random_elements(dtype, 60 * 130, 7);
+                spoil(dtype, &mut elements, 3, skip_nan);
+                let options = Options { skip_nan, ddof: 1.0, ..Options::default() };
+                let (shape, chunk) = (vec![60, 130], vec![7, 50]);
+                let case = Case { shape, chunk, axes, dtype, op, options, mask: None, elements };
+                if case.plan().is_err() {
+                    continue;
+                }
+                let want = case.reduced(&case.chunk);
+                assert!(
+                    [1, 2, 5].into_iter().all(|n| threaded(&case, n) == want),
+                    "{op:?} of {dtype} over {:?}",
+                    case.axes
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 600, "{checked}");
 }

@@ -38,7 +38,7 @@ mod walk;
 use op::kernel_of;
 pub use op::Op;
 pub use plan::{Options, Reduction};
-pub use state::{Partial, State};
+pub use state::{Partial, State, SummaryKind};
 
 /// Whether reduced axes stay in the result's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

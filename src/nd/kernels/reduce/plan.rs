@@ -134,6 +134,11 @@ impl Reduction {
         self.cells.saturating_mul(self.kernel.cell_size() + tally + self.kernel.out_dtype().itemsize())
     }
 
+    /// Whether all elements go into one cell.
+    pub(super) fn is_of_all(&self) -> bool {
+        self.axes.is_all(self.shape.ndim())
+    }
+
     /// Whether elements may be left out.
     pub(super) fn is_filtered(&self) -> bool {
         self.options.skip_nan || self.options.is_masked

@@ -358,9 +358,7 @@ impl Ranked {
                     let (below, middle, _) = keys.select_nth_unstable(half);
                     let middle = T::of_key(*middle);
                     match below.iter().max() {
-                        Some(lower) if count % 2 == 0 => {
-                            put(0, between(T::of_key(*lower), middle, |a, b| mean(a, b)), None)
-                        }
+                        Some(lower) if count % 2 == 0 => put(0, between(T::of_key(*lower), middle, mean), None),
                         _ => put(0, middle.parts(), Some(middle)),
                     }
                 }
@@ -430,5 +428,43 @@ fn ranks(count: usize, q: f64, method: Method) -> (usize, usize, Option<f64>) {
         Method::Lower => (low, low, None),
         Method::Higher => (high, high, None),
         Method::Nearest => (rank(at.round_ties_even()), rank(at.round_ties_even()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_numbers_from_0_to_1() {
+        let read = |text: &str| Rank::quantiles(text.as_bytes(), Method::Linear);
+        assert_eq!(read("0.5").unwrap(), Rank::Quantiles(vec![0.5], Method::Linear));
+        assert_eq!(read("1, 0,.25").unwrap(), Rank::Quantiles(vec![1.0, 0.0, 0.25], Method::Linear));
+        for bad in ["", ",", "0.5,", "1.1", "-0.1", "nan", "inf", "x", "50%"] {
+            assert!(matches!(read(bad), Err(Error::Value(_))), "{bad}");
+        }
+        assert!(read(&vec!["0"; MAX_QUANTILES].join(",")).is_ok());
+        assert!(read(&vec!["0"; MAX_QUANTILES + 1].join(",")).is_err());
+    }
+
+    #[test]
+    fn scratch_is_measured_before_it_is_asked_for() {
+        let shape = Shape::from([1 << 40, 3]);
+        let axes = AxisSet::new(&[0], 2).unwrap();
+        let plan = Ranking::new(Rank::Median, Dtype::Float64, &shape, &axes, &Options::default()).unwrap();
+        assert_eq!(plan.scratch_bytes(), (3 << 43) + 3 * 16);
+        assert_eq!(plan.result_bytes(), 24);
+        assert!(matches!(plan.start(), Err(Error::OutOfMemory { .. })));
+    }
+
+    #[test]
+    fn what_lies_between_infinities_is_not_nan() {
+        assert_eq!(lerp(f64::INFINITY, f64::INFINITY, 0.3), f64::INFINITY);
+        assert_eq!(lerp(1.0, f64::INFINITY, 0.0), 1.0);
+        assert!((lerp(-1e308, 1.5e308, 0.5) / 2.5e307 - 1.0).abs() < 1e-15);
+        assert!((mean(1e308, 1.5e308) / 1.25e308 - 1.0).abs() < 1e-15);
+        assert_eq!(ranks(4, 0.5, Method::Nearest), (2, 2, None));
+        assert_eq!(ranks(6, 0.5, Method::Nearest), (2, 2, None));
+        assert_eq!(ranks(5, 0.5, Method::Midpoint), (2, 2, None));
     }
 }

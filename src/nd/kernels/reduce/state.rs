@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::cells::Cells;
+use super::cells::{Cells, Tally};
 use super::kernel::{Erased, Seen};
 use super::plan::{Elements, Reduction};
 use super::walk::Place;
@@ -25,11 +25,59 @@ pub struct Partial {
     pub(super) place: Place,
 }
 
+/// What a summary of one block holds: which cell, and how many words it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SummaryKind {
+    op: Op,
+    skip_nan: bool,
+    /// Words of the cell, and of its tally.
+    pub words: usize,
+}
+
 impl State {
+    /// What a block's part in the state can be kept as: of reductions of all elements, without positions, masks or casts.
+    pub fn summary_kind(&self) -> Option<SummaryKind> {
+        let plan = &self.plan;
+        let is_plain = plan.is_of_all() && plan.work == plan.dtype && !plan.options.is_masked;
+        // Sums and means of floats keep the same cells, and so do variances and their roots.
+        let op = match plan.op {
+            Op::Mean if plan.dtype.is_inexact() => Op::Sum,
+            Op::Std => Op::Var,
+            op => op,
+        };
+        let words = plan.kernel.cell_size().div_ceil(8) + if plan.is_filtered() { 2 } else { 0 };
+        let kind = SummaryKind { op, skip_nan: plan.options.skip_nan, words };
+        (is_plain && !plan.kernel.holds_positions()).then_some(kind)
+    }
+
+    /// Writes what the last block gave, as many words as [`State::summary_kind`] says.
+    pub fn summary(&self, words: &mut [u64]) {
+        let size = self.scratch.bytes().len();
+        bytemuck::cast_slice_mut(words)[..size].copy_from_slice(self.scratch.bytes());
+        if let ([tally], Some(at)) = (&self.scratch.tallies[..], words.len().checked_sub(2)) {
+            words[at..].copy_from_slice(&[tally.chosen, tally.taken]);
+        }
+    }
+
+    /// Adds what a block gave, as [`State::summary`] wrote it: the bits of the block itself.
+    pub fn merge_summary(&mut self, words: &[u64]) {
+        let (bytes, tallies) = self.scratch.parts_mut();
+        let size = bytes.len();
+        bytes.copy_from_slice(&bytemuck::cast_slice(words)[..size]);
+        if let ([tally], [.., chosen, taken]) = (tallies, words) {
+            *tally = Tally { chosen: *chosen, taken: *taken };
+        }
+        Place::only().merge(self.plan.kernel, &mut self.cells, &self.scratch);
+    }
+
     pub(super) fn new(plan: Reduction) -> Result<State> {
         let mut cells = Cells::default();
         cells.reset(plan.kernel, plan.cells, plan.is_filtered())?;
-        Ok(State { plan, cells, scratch: Cells::default() })
+        let mut scratch = Cells::default();
+        if plan.is_of_all() {
+            scratch.reset(plan.kernel, 1, plan.is_filtered())?;
+        }
+        Ok(State { plan, cells, scratch })
     }
 
     /// Adds the block of elements at `offset`. Blocks come in chunk order; arguments as [`Reduction::partial`].

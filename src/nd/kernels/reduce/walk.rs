@@ -92,6 +92,11 @@ impl Place {
         Place { first, run, outer }
     }
 
+    /// The place of the one cell of a result that has no other.
+    pub(super) fn only() -> Place {
+        Place { first: 0, run: 1, outer: SmallVec::new() }
+    }
+
     /// Calls `visit` with the first of each run of the result's cells, and the run's length.
     pub(super) fn each_run(&self, visit: &mut impl FnMut(usize, usize)) {
         each_position(&self.outer, self.first, &mut |at| visit(at, self.run));
