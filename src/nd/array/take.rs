@@ -4,10 +4,11 @@
 //! chunks wait until all others are there, and are then taken chunk by chunk, so that each is decoded once. Everything
 //! else is a selection by one list, see gather.rs.
 
-use super::Array;
+use super::{Array, Effort};
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::index::{normalize_axes, Advanced, Selection};
+use crate::nd::interrupt;
 use crate::nd::shape::Shape;
 
 /// Positions on an axis of an array, each counted from its front.
@@ -46,6 +47,16 @@ fn length_of(shape: &Shape, axis: usize) -> usize {
 /// `INDEX` for an axis that is not there. A scalar has the axis 0, of length 1, as in `numpy.take`.
 pub fn axis_length(shape: &Shape, axis: i64) -> Result<usize> {
     axis_of(shape, axis).map(|axis| length_of(shape, axis))
+}
+
+impl Array {
+    /// What reading `n` rows along an axis takes.
+    ///
+    /// # Errors
+    /// As [`axis_length`].
+    pub fn effort_of_axis(&self, axis: i64, n: usize) -> Result<Effort> {
+        Ok(self.effort_of_rows(axis_of(&self.shape(), axis)?, n))
+    }
 }
 
 impl Positions {
@@ -147,6 +158,9 @@ impl Array {
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut last = None;
         for (i, (out, &at)) in out.chunks_exact_mut(row).zip(&positions.at).enumerate() {
+            if i.is_multiple_of(4096) {
+                interrupt::check()?;
+            }
             let number = (at / height) as u64; // below the number of chunks
             let chunk = match last {
                 Some((same, chunk)) if same == number => chunk,
@@ -172,6 +186,7 @@ impl Array {
         }
         waiting.sort_unstable_by_key(|w| w.chunk);
         for group in waiting.chunk_by(|a, b| a.chunk == b.chunk) {
+            interrupt::check()?;
             let number = group[0].chunk;
             let Some(chunk) = chunks.map.get(&number) else { continue }; // it was there above
             chunk.with_elements(number, grid.chunk(number).size() * itemsize, itemsize, |elements| {
