@@ -99,7 +99,7 @@ mod tests {
         let figure = chunked.figure(Op::Sum, false).unwrap();
         assert_eq!(
             (figure.dtype, &figure.bytes[..8], figure.taken),
-            (Dtype::Float64, &5000f64.to_le_bytes()[..], 1000)
+            (Dtype::Float64, &5000f64.to_le_bytes()[..], 5000)
         );
         assert_eq!((chunked.figure(Op::Sum, true), chunked.figure(Op::Mean, false)), (None, None));
         assert!(chunked.memory() > before);

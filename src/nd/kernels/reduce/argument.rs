@@ -1,12 +1,9 @@
 //! `ARGMIN` and `ARGMAX`: where the first of the best elements stands. The first NaN, where there is one; both zeros are
 //! equal.
 //!
-//! A cell counts the elements that it sees, so that it knows the position of each; blocks count from 0, and their
-//! positions are made the array's when the block is done.
+//! Blocks count positions from 0; those of a block are made the array's when it is done.
 
 use std::marker::PhantomData;
-
-use bytemuck::{Pod, Zeroable};
 
 use super::kernel::{Kernel, Seen};
 use super::order::{Ordered, STRIP};
@@ -17,21 +14,7 @@ pub struct ArgMin<T>(PhantomData<fn() -> T>);
 /// The kernel of the greatest element's position.
 pub struct ArgMax<T>(PhantomData<fn() -> T>);
 
-/// The best element so far, and where it stands.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-pub struct First {
-    /// The element's bytes, the rest 0.
-    bits: [u64; 2],
-    /// See the constants.
-    state: u64,
-    /// Where it stands.
-    position: u64,
-    /// Elements that were seen or skipped.
-    seen: u64,
-}
-
-/// No element yet; all bytes are 0.
+/// States of a cell, beside its position in the last word; no element yet is 0.
 const NOTHING: u64 = 0;
 const NUMBER: u64 = 1;
 const NAN: u64 = 2;
@@ -47,23 +30,43 @@ fn find<T: Copy>(block: &[T], is_it: impl Fn(T) -> bool) -> Option<usize> {
     Some(group * 64 + i)
 }
 
-impl First {
-    const EMPTY: First = First { bits: [0; 2], state: NOTHING, position: 0, seen: 0 };
+/// The best element so far, and where it stands.
+struct First<T>(PhantomData<T>);
 
-    fn element<T: Ordered>(&self) -> T {
-        bytemuck::pod_read_unaligned(&bytemuck::bytes_of(&self.bits)[..std::mem::size_of::<T>()])
+impl<T: Ordered> First<T> {
+    #[inline(always)]
+    fn element(cell: &T::Slot) -> T {
+        bytemuck::pod_read_unaligned(&bytemuck::bytes_of(cell)[..std::mem::size_of::<T>()])
     }
 
-    fn set<T: Ordered>(&mut self, element: T, state: u64, position: u64) {
-        bytemuck::bytes_of_mut(&mut self.bits)[..std::mem::size_of::<T>()]
-            .copy_from_slice(bytemuck::bytes_of(&element));
-        (self.state, self.position) = (state, position);
+    #[inline(always)]
+    fn tag(cell: &T::Slot) -> u64 {
+        cell.as_ref().last().copied().unwrap_or(NOTHING)
+    }
+
+    #[inline(always)]
+    fn state(cell: &T::Slot) -> u64 {
+        Self::tag(cell) & 3
+    }
+
+    #[inline(always)]
+    fn position(cell: &T::Slot) -> u64 {
+        Self::tag(cell) >> 2
+    }
+
+    #[inline(always)]
+    fn set(cell: &mut T::Slot, element: T, state: u64, position: u64) {
+        bytemuck::bytes_of_mut(cell)[..std::mem::size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&element));
+        if let Some(tag) = cell.as_mut().last_mut() {
+            *tag = position << 2 | state; // a position is below 2^62
+        }
     }
 
     /// Whether a number would be better than what is there.
-    fn yields_to<T: Ordered, const GREATEST: bool>(&self, key: T::Key) -> bool {
-        let own = self.element::<T>().key();
-        match self.state {
+    #[inline(always)]
+    fn yields_to<const GREATEST: bool>(cell: &T::Slot, key: T::Key) -> bool {
+        let own = Self::element(cell).key();
+        match Self::state(cell) {
             NOTHING => true,
             NUMBER if GREATEST => own < key,
             NUMBER => key < own,
@@ -71,10 +74,8 @@ impl First {
         }
     }
 
-    fn add_run<T: Ordered, const GREATEST: bool>(&mut self, run: &[T]) {
-        let at = self.seen;
-        self.seen += run.len() as u64;
-        if self.state == NAN {
+    fn add_run<const GREATEST: bool>(cell: &mut T::Slot, run: &[T], at: u64) {
+        if Self::state(cell) == NAN {
             return;
         }
         // The best block, and within it, once, the element.
@@ -83,11 +84,11 @@ impl First {
             let (key, has_nan) = if GREATEST { T::greatest(block) } else { T::least(block) };
             if has_nan {
                 if let Some(i) = find(block, |x| x.is_nan()) {
-                    return self.set(block[i], NAN, at + (number * BLOCK + i) as u64);
+                    return Self::set(cell, block[i], NAN, at + (number * BLOCK + i) as u64);
                 }
             }
             let is_better = match best {
-                None => self.yields_to::<T, GREATEST>(key),
+                None => Self::yields_to::<GREATEST>(cell, key),
                 Some((_, own)) if GREATEST => own < key,
                 Some((_, own)) => key < own,
             };
@@ -98,61 +99,60 @@ impl First {
         if let Some((number, key)) = best {
             let block = &run[number * BLOCK..];
             if let Some(i) = find(&block[..block.len().min(BLOCK)], |x| x.key() == key) {
-                self.set(block[i], NUMBER, at + (number * BLOCK + i) as u64);
+                Self::set(cell, block[i], NUMBER, at + (number * BLOCK + i) as u64);
             }
         }
     }
 
-    fn add_rows<T: Ordered, const GREATEST: bool>(cells: &mut [First], rows: &[T]) {
+    fn add_rows<const GREATEST: bool>(cells: &mut [T::Slot], rows: &[T], at: u64) {
         let len = cells.len();
-        let count = (rows.len() / len) as u64;
         let has_nan = rows.chunks(BLOCK).any(|few| few.iter().fold(false, |nan, x| nan | x.is_nan()));
         if has_nan {
             // Column by column: NaN is rare.
             for (i, cell) in cells.iter_mut().enumerate() {
-                rows.chunks_exact(len).for_each(|row| cell.add_run::<T, GREATEST>(&row[i..=i]));
+                let column = rows.chunks_exact(len).zip(at..);
+                column.for_each(|(row, at)| Self::add_run::<GREATEST>(cell, &row[i..=i], at));
             }
             return;
         }
+        let start = if GREATEST { T::BOTTOM } else { T::TOP };
         for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-            let first = cells[0].seen; // the same in all: rows go into all cells
-            let start = if GREATEST { T::BOTTOM } else { T::TOP };
-            let (mut keys, mut found) = ([start; STRIP], [first; STRIP]);
-            let keys = &mut keys[..cells.len()];
-            for (key, cell) in keys.iter_mut().zip(&*cells).filter(|(_, cell)| cell.state == NUMBER) {
-                *key = cell.element::<T>().key();
+            let (mut keys, mut found) = ([start; STRIP], [at; STRIP]);
+            let (keys, found) = (&mut keys[..cells.len()], &mut found[..cells.len()]);
+            for ((key, found), cell) in keys.iter_mut().zip(&mut *found).zip(&*cells) {
+                let is_number = Self::state(cell) == NUMBER;
+                *key = if is_number { Self::element(cell).key() } else { *key };
+                *found = if is_number { Self::position(cell) } else { *found };
             }
-            let found = &mut found[..keys.len()];
-            found.iter_mut().zip(&*cells).filter(|(_, c)| c.state != NOTHING).for_each(|(at, c)| *at = c.position);
             if GREATEST {
-                T::first_greatest(keys, found, rows, len, strip * STRIP, first);
+                T::first_greatest(keys, found, rows, len, strip * STRIP, at);
             } else {
-                T::first_least(keys, found, rows, len, strip * STRIP, first);
+                T::first_least(keys, found, rows, len, strip * STRIP, at);
             }
-            for ((cell, key), at) in cells.iter_mut().zip(keys).zip(found) {
-                cell.seen += count;
-                if cell.state != NAN {
-                    cell.set(T::of_key(*key), NUMBER, *at);
+            for ((cell, key), found) in cells.iter_mut().zip(keys).zip(found) {
+                if Self::state(cell) != NAN {
+                    Self::set(cell, T::of_key(*key), NUMBER, *found);
                 }
             }
         }
     }
 
     /// What is at the lower position wins where both are equal.
-    fn merge<T: Ordered, const GREATEST: bool>(&mut self, other: &First) {
-        let other_key = other.element::<T>().key();
-        let takes = match (self.state, other.state) {
+    #[inline(always)]
+    fn merge<const GREATEST: bool>(cell: &mut T::Slot, other: &T::Slot) {
+        let key = Self::element(other).key();
+        let is_before = || Self::position(other) < Self::position(cell);
+        let takes = match (Self::state(cell), Self::state(other)) {
             (_, NOTHING) => false,
             (NOTHING, _) | (NUMBER, NAN) => true,
-            (NAN, NAN) => other.position < self.position,
+            (NAN, NAN) => is_before(),
             (NUMBER, NUMBER) => {
-                self.yields_to::<T, GREATEST>(other_key)
-                    || (self.element::<T>().key() == other_key && other.position < self.position)
+                Self::yields_to::<GREATEST>(cell, key) || (Self::element(cell).key() == key && is_before())
             }
             _ => false,
         };
         if takes {
-            *self = First { seen: self.seen, ..*other };
+            *cell = *other;
         }
     }
 }
@@ -161,28 +161,41 @@ macro_rules! kernel {
     ($kernel:ident, $greatest:expr) => {
         impl<T: Ordered> Kernel for $kernel<T> {
             type Elem = T;
-            type Cell = First;
+            type Cell = T::Slot;
             type Out = i64;
-            const EMPTY: First = First::EMPTY;
+            const EMPTY: T::Slot = bytemuck::zeroed();
             const PIECE: usize = BLOCK;
             const HOLDS_POSITIONS: bool = true;
-            fn run(cell: &mut First, run: &[T]) {
-                cell.add_run::<T, $greatest>(run);
+            const IS_EXACT: bool = true;
+            fn run(cell: &mut T::Slot, run: &[T]) {
+                First::<T>::add_run::<$greatest>(cell, run, 0);
             }
-            fn rows(cells: &mut [First], rows: &[T]) {
-                First::add_rows::<T, $greatest>(cells, rows);
+            fn rows(cells: &mut [T::Slot], rows: &[T]) {
+                First::<T>::add_rows::<$greatest>(cells, rows, 0);
             }
-            fn merge(cell: &mut First, other: &First) {
-                cell.merge::<T, $greatest>(other);
+            fn run_at(cell: &mut T::Slot, run: &[T], at: u64) {
+                First::<T>::add_run::<$greatest>(cell, run, at);
             }
-            fn finish(cell: &First, _: &Seen) -> i64 {
-                cell.position as i64 // below the size of an array
+            fn rows_at(cells: &mut [T::Slot], rows: &[T], at: u64) {
+                First::<T>::add_rows::<$greatest>(cells, rows, at);
             }
-            fn skip(cell: &mut First) {
-                cell.seen += 1;
+            fn merge(cell: &mut T::Slot, other: &T::Slot) {
+                First::<T>::merge::<$greatest>(cell, other);
             }
-            fn place(cell: &mut First, to_array: &dyn Fn(u64) -> u64) {
-                cell.position = to_array(cell.position);
+            fn finish(cell: &T::Slot, _: &Seen) -> i64 {
+                First::<T>::position(cell) as i64 // below the size of an array
+            }
+            fn place(cell: &mut T::Slot, to_array: &dyn Fn(u64) -> u64) {
+                if let Some(tag) = cell.as_mut().last_mut().filter(|tag| **tag != NOTHING) {
+                    *tag = to_array(*tag >> 2) << 2 | *tag & 3;
+                }
+            }
+            fn shift(cells: &mut [T::Slot], by: u64) {
+                for cell in cells {
+                    if let Some(tag) = cell.as_mut().last_mut() {
+                        *tag += if *tag == NOTHING { 0 } else { by << 2 };
+                    }
+                }
             }
         }
     };

@@ -107,6 +107,7 @@ macro_rules! kernel {
             type Out = T;
             const EMPTY: Best = Best::EMPTY;
             const PIECE: usize = BLOCK;
+            const IS_EXACT: bool = true;
             fn run(cell: &mut Best, run: &[T]) {
                 cell.add_run::<T, $greatest>(run);
             }
@@ -131,6 +132,7 @@ impl<T: Ordered> Kernel for Ptp<T> {
     type Out = T;
     const EMPTY: [Best; 2] = [Best::EMPTY; 2];
     const PIECE: usize = BLOCK;
+    const IS_EXACT: bool = true;
     fn run([least, greatest]: &mut [Best; 2], run: &[T]) {
         // Block by block, so that the second look finds the elements in the cache.
         for block in run.chunks(BLOCK) {

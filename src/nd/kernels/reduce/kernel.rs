@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 
 use super::cells::Tally;
-use super::walk::{each_position, Inner, Walk};
+use super::walk::{each_reduced, Inner, Walk};
 use crate::nd::dtype::{Dtype, Element};
 use crate::nd::kernels::{elements, elements_mut};
 use crate::nd::scalar::Scalar;
@@ -20,12 +20,22 @@ pub(super) trait Kernel: 'static {
     const EMPTY: Self::Cell;
     /// Both loops keep this promise: so many elements (or rows) and then more are the same as all at once.
     const PIECE: usize;
-    /// Whether cells hold positions, counted in elements that the cell saw or skipped.
+    /// Whether cells hold positions, counted in the reduced elements of a block.
     const HOLDS_POSITIONS: bool = false;
+    /// Whether adding to a cell gives the bits of merging into it what was added to an empty one.
+    const IS_EXACT: bool = false;
     /// Adds a contiguous run of elements to one cell.
     fn run(cell: &mut Self::Cell, run: &[Self::Elem]);
     /// Adds rows of `cells.len()` elements each, element by element.
     fn rows(cells: &mut [Self::Cell], rows: &[Self::Elem]);
+    /// [`Kernel::run`], the first element at this position.
+    fn run_at(cell: &mut Self::Cell, run: &[Self::Elem], _at: u64) {
+        Self::run(cell, run);
+    }
+    /// [`Kernel::rows`], the first row at this position.
+    fn rows_at(cells: &mut [Self::Cell], rows: &[Self::Elem], _at: u64) {
+        Self::rows(cells, rows);
+    }
     /// Adds what `other` saw after what this cell saw.
     fn merge(cell: &mut Self::Cell, other: &Self::Cell);
     /// [`Kernel::merge`] for many cells.
@@ -34,10 +44,10 @@ pub(super) trait Kernel: 'static {
     }
     /// The result of a cell.
     fn finish(cell: &Self::Cell, seen: &Seen) -> Self::Out;
-    /// Counts an element that is left out.
-    fn skip(_cell: &mut Self::Cell) {}
     /// Makes a block's positions those of the array.
     fn place(_cell: &mut Self::Cell, _to_array: &dyn Fn(u64) -> u64) {}
+    /// Moves a block's positions on.
+    fn shift(_cells: &mut [Self::Cell], _by: u64) {}
 }
 
 /// What a cell saw, and how it is to be finished.
@@ -56,13 +66,16 @@ pub(super) trait Erased: Send + Sync {
     fn cell_size(&self) -> usize;
     fn out_dtype(&self) -> Dtype;
     fn holds_positions(&self) -> bool;
+    fn is_exact(&self) -> bool;
     /// Makes cells of zero bytes empty ones.
     fn clear(&self, cells: &mut [u8]);
-    fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8]);
+    /// Adds a block, its first reduced element at this position.
+    fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64);
     /// Adds those elements of a block whose byte in `keep` is not 0.
     fn chosen(&self, walk: &Walk, block: &[u8], keep: &[u8], cells: &mut [u8]);
     fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]);
     fn place(&self, cells: &mut [u8], to_array: &dyn Fn(u64) -> u64);
+    fn shift(&self, cells: &mut [u8], by: u64);
     fn merge(&self, cells: &mut [u8], others: &[u8]);
     /// Appends the results of cells; `tallies` has one entry for each of them, or none where `seen` holds for all.
     fn finish(&self, cells: &[u8], tallies: &[Tally], seen: Seen, out: &mut Vec<u8>);
@@ -76,22 +89,21 @@ impl<K> Typed<K> {
 }
 
 impl<K: Kernel> Typed<K> {
-    /// Adds the kept elements of a run, closed up, in pieces.
-    fn closed_up(cell: &mut K::Cell, run: impl Iterator<Item = (K::Elem, bool)>, scratch: &mut Vec<K::Elem>) {
+    /// Adds the kept elements of a run that begins at a position, closed up, in pieces.
+    fn closed_up(cell: &mut K::Cell, run: impl Iterator<Item = (K::Elem, bool)>, at: u64, scratch: &mut Vec<K::Elem>) {
         scratch.clear();
-        for (element, is_kept) in run {
+        for ((element, is_kept), at) in run.zip(at..) {
+            if !is_kept {
+                continue;
+            }
             if K::HOLDS_POSITIONS {
-                if is_kept {
-                    K::run(cell, &[element]);
-                } else {
-                    K::skip(cell);
-                }
-            } else if is_kept {
-                scratch.push(element);
-                if scratch.len() == K::PIECE {
-                    K::run(cell, scratch);
-                    scratch.clear();
-                }
+                K::run_at(cell, &[element], at);
+                continue;
+            }
+            scratch.push(element);
+            if scratch.len() == K::PIECE {
+                K::run(cell, scratch);
+                scratch.clear();
             }
         }
         if !scratch.is_empty() {
@@ -113,24 +125,33 @@ impl<K: Kernel> Erased for Typed<K> {
         K::HOLDS_POSITIONS
     }
 
+    fn is_exact(&self) -> bool {
+        K::IS_EXACT
+    }
+
     fn clear(&self, cells: &mut [u8]) {
         if bytemuck::bytes_of(&K::EMPTY).iter().any(|&b| b != 0) {
             elements_mut::<K::Cell>(cells).fill(K::EMPTY);
         }
     }
 
-    fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8]) {
+    fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64) {
         let block: &[K::Elem] = elements(block);
         let cells: &mut [K::Cell] = elements_mut(cells);
         match walk.inner() {
-            (Inner::Run(len), []) => K::run(&mut cells[0], &block[..len]),
+            (Inner::Run(len), []) => K::run_at(&mut cells[0], &block[..len], at),
             (Inner::Run(len), outer) => {
                 let mut runs = block.chunks_exact(len);
-                each_position(outer, 0, &mut |cell| K::run(&mut cells[cell], runs.next().unwrap_or(&[])));
+                each_reduced(outer, 0, 0, &mut |cell, number| {
+                    K::run_at(&mut cells[cell], runs.next().unwrap_or(&[]), at + (number * len) as u64);
+                });
             }
             (Inner::Rows { rows, len }, outer) => {
                 let mut parts = block.chunks_exact(rows * len);
-                each_position(outer, 0, &mut |cell| K::rows(&mut cells[cell..][..len], parts.next().unwrap_or(&[])));
+                each_reduced(outer, 0, 0, &mut |cell, number| {
+                    let part = parts.next().unwrap_or(&[]);
+                    K::rows_at(&mut cells[cell..][..len], part, at + (number * rows) as u64);
+                });
             }
         }
     }
@@ -142,13 +163,15 @@ impl<K: Kernel> Erased for Typed<K> {
         let pairs = |at: usize| (block[at], keep[at] != 0);
         let mut at = 0;
         match walk.inner() {
-            (Inner::Run(len), outer) => each_position(outer, 0, &mut |cell| {
-                Self::closed_up(&mut cells[cell], (at..at + len).map(pairs), &mut scratch);
+            (Inner::Run(len), outer) => each_reduced(outer, 0, 0, &mut |cell, number| {
+                let run = (at..at + len).map(pairs);
+                Self::closed_up(&mut cells[cell], run, (number * len) as u64, &mut scratch);
                 at += len;
             }),
-            (Inner::Rows { rows, len }, outer) => each_position(outer, 0, &mut |cell| {
+            (Inner::Rows { rows, len }, outer) => each_reduced(outer, 0, 0, &mut |cell, number| {
                 for (column, cell) in cells[cell..][..len].iter_mut().enumerate() {
-                    Self::closed_up(cell, (0..rows).map(|row| pairs(at + row * len + column)), &mut scratch);
+                    let run = (0..rows).map(|row| pairs(at + row * len + column));
+                    Self::closed_up(cell, run, (number * rows) as u64, &mut scratch);
                 }
                 at += rows * len;
             }),
@@ -166,15 +189,16 @@ impl<K: Kernel> Erased for Typed<K> {
         };
         let piece = vec![value; len.min(K::PIECE)];
         let mut cell = [K::EMPTY];
-        for _ in 0..times {
-            let mut left = len;
-            while left > 0 {
-                let part = &piece[..left.min(K::PIECE)];
+        for time in 0..times {
+            let mut done = 0;
+            while done < len {
+                let part = &piece[..(len - done).min(K::PIECE)];
+                let at = (time * len + done) as u64;
                 match inner {
-                    Inner::Run(_) => K::run(&mut cell[0], part),
-                    Inner::Rows { .. } => K::rows(&mut cell, part),
+                    Inner::Run(_) => K::run_at(&mut cell[0], part, at),
+                    Inner::Rows { .. } => K::rows_at(&mut cell, part, at),
                 }
-                left -= part.len();
+                done += part.len();
             }
         }
         elements_mut(cells).fill(cell[0]);
@@ -182,6 +206,10 @@ impl<K: Kernel> Erased for Typed<K> {
 
     fn place(&self, cells: &mut [u8], to_array: &dyn Fn(u64) -> u64) {
         elements_mut(cells).iter_mut().for_each(|cell| K::place(cell, to_array));
+    }
+
+    fn shift(&self, cells: &mut [u8], by: u64) {
+        K::shift(elements_mut(cells), by);
     }
 
     fn merge(&self, cells: &mut [u8], others: &[u8]) {

@@ -22,6 +22,8 @@ pub(super) trait Ordered: Element {
     const TOP: Self::Key;
     /// What no key is below.
     const BOTTOM: Self::Key;
+    /// Words that hold an element, and one more.
+    type Slot: Copy + bytemuck::Pod + Send + Sync + AsRef<[u64]> + AsMut<[u64]>;
     /// As wide as the key, so that registers hold as many: all bits set where an element is NaN.
     type Flag: Copy + Default + PartialEq + std::ops::BitOrAssign + 'static;
     fn key(self) -> Self::Key;
@@ -135,6 +137,7 @@ macro_rules! ordered {
         impl Ordered for $t {
             type Key = $key;
             type Flag = $flag;
+            type Slot = [u64; std::mem::size_of::<$t>().div_ceil(8) + 1];
             const TOP: $key = $top;
             const BOTTOM: $key = $bottom;
             #[inline(always)]

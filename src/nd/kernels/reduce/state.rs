@@ -29,6 +29,7 @@ pub struct Partial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SummaryKind {
     op: Op,
+    dtype: Dtype,
     skip_nan: bool,
     /// Words of the cell, and of its tally.
     pub words: usize,
@@ -46,7 +47,7 @@ impl State {
             op => op,
         };
         let words = plan.kernel.cell_size().div_ceil(8) + if plan.is_filtered() { 2 } else { 0 };
-        let kind = SummaryKind { op, skip_nan: plan.options.skip_nan, words };
+        let kind = SummaryKind { op, dtype: plan.dtype, skip_nan: plan.options.skip_nan, words };
         (is_plain && !plan.kernel.holds_positions()).then_some(kind)
     }
 
@@ -103,6 +104,11 @@ impl State {
     }
 
     fn add(&mut self, block: Elements<'_>, mask: Option<&[u8]>, lens: &[usize], offset: &[usize]) -> Result<()> {
+        if let (Elements::All(bytes), None) = (block, mask) {
+            if self.plan.add_in_place(bytes, lens, offset, &mut self.cells) {
+                return Ok(());
+            }
+        }
         let place = self.plan.add(block, mask, lens, offset, &mut self.scratch)?;
         place.merge(self.plan.kernel, &mut self.cells, &self.scratch);
         Ok(())

@@ -22,7 +22,7 @@ use num_complex::{Complex32, Complex64};
 use super::compensated::{two_sum, Compensated};
 use super::kernel::{Kernel, Seen};
 use super::versions::versions;
-use crate::nd::dtype::Bool8;
+use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::Target;
 use crate::nd::rounding::{bf16_to_f32, f16_to_f32};
 
@@ -51,6 +51,7 @@ macro_rules! kernels {
             type Out = $out;
             const EMPTY: $total = bytemuck::zeroed();
             const PIECE: usize = PIECE;
+            const IS_EXACT: bool = !<$t as Element>::DTYPE.is_inexact();
             fn run(cell: &mut $total, run: &[$t]) {
                 cell.add_run(run);
             }

@@ -114,6 +114,7 @@ impl<T: Truth> Kernel for Count<T> {
     type Out = i64;
     const EMPTY: u64 = 0;
     const PIECE: usize = LOOK;
+    const IS_EXACT: bool = true;
     fn run(cell: &mut u64, run: &[T]) {
         *cell += T::count(run);
     }
@@ -137,6 +138,7 @@ macro_rules! deciding {
             type Out = Bool8;
             const EMPTY: u8 = 0;
             const PIECE: usize = LOOK;
+            const IS_EXACT: bool = true;
             fn run(cell: &mut u8, run: &[T]) {
                 for few in run.chunks(LOOK) {
                     if *cell != 0 {

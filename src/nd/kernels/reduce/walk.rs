@@ -66,6 +66,17 @@ pub(super) fn each_position(groups: &[Group], cell: usize, visit: &mut impl FnMu
     }
 }
 
+/// As [`each_position`], and which of the reduced positions it is, counted in C order.
+pub(super) fn each_reduced(groups: &[Group], cell: usize, number: usize, visit: &mut impl FnMut(usize, usize)) {
+    match groups {
+        [] => visit(cell, number),
+        [group, rest @ ..] => (0..group.len).for_each(|i| {
+            let number = if group.is_reduced { number * group.len + i } else { number };
+            each_reduced(rest, cell + i * group.stride, number, visit);
+        }),
+    }
+}
+
 /// Where the cells of a block lie among those of the result.
 pub(super) struct Place {
     /// The result's cell of the block's first.
@@ -95,6 +106,11 @@ impl Place {
     /// The place of the one cell of a result that has no other.
     pub(super) fn only() -> Place {
         Place { first: 0, run: 1, outer: SmallVec::new() }
+    }
+
+    /// The first of the result's cells, where the block's cells are one run of them.
+    pub(super) fn as_run(&self) -> Option<usize> {
+        self.outer.is_empty().then_some(self.first)
     }
 
     /// Calls `visit` with the first of each run of the result's cells, and the run's length.
