@@ -326,6 +326,11 @@ fn getkeys_finds_every_key_of_every_command() {
                 check(&filled(spec, &["1", "k1"]), &["k1"]);
                 check(&filled(spec, &["3", "k1", "k2", "k3"]), &["k1", "k2", "k3"]);
             }
+            Keys::OneAndMask(_) => {
+                check(&filled(spec, &["k", "0.5", "AXIS", "0"]), &["k"]);
+                check(&filled(spec, &["k", "0.5", "AXIS", "0", "Where", "mask", "JSON"]), &["k", "mask"]);
+                check(&filled(spec, &["k", "0.5", "WHERE"]), &["k"]); // the call itself will refuse it
+            }
             Keys::OneAndSource { at, .. } => {
                 let mut words: Vec<&str> = vec!["k", "x", "x", "x", "x", "x"];
                 check(&filled(spec, &words), &["k"]);

@@ -106,6 +106,13 @@ impl<'a> Args<'a> {
         found
     }
 
+    /// Where the first argument behind the key stands that is the given word, the command's name being 0, if another one
+    /// follows it.
+    pub fn position_of(&self, word: &str) -> Option<usize> {
+        (2..self.argv.len().saturating_sub(1))
+            .find(|&i| self.get(i).is_some_and(|a| a.bytes.eq_ignore_ascii_case(word.as_bytes())))
+    }
+
     /// The next argument as an integer of at least `least`.
     ///
     /// # Errors

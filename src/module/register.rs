@@ -93,6 +93,12 @@ fn show_keys(ctx: *mut raw::RedisModuleCtx, args: &mut Args<'_>, keys: Keys) {
                 show_key(ctx, at + 1, Access::Read);
             }
         }
+        Keys::OneAndMask(access) => {
+            show_key(ctx, 1, access);
+            if let Some(word) = args.position_of("WHERE") {
+                show_key(ctx, word + 1, Access::Read);
+            }
+        }
     }
 }
 
@@ -133,7 +139,7 @@ pub fn register<C: Command>(ctx: *mut raw::RedisModuleCtx, with_category: bool) 
     let (first, last, step, getkeys) = match spec.keys {
         Keys::One(_) => (1, 1, 1, ""),
         Keys::Counted(_) => (0, 0, 0, " getkeys-api"),
-        Keys::OneAndSource { .. } => (1, 1, 1, " getkeys-api"),
+        Keys::OneAndSource { .. } | Keys::OneAndMask(_) => (1, 1, 1, " getkeys-api"),
     };
     let flags = c_text(&format!("{}{getkeys}", spec.flags));
     // SAFETY: during load; the server copies names and flags.
@@ -185,7 +191,7 @@ fn command_info(spec: &Spec) -> Box<raw::RedisModuleCommandInfo> {
     key_specs[0].begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
     key_specs[0].bs.index.pos = 1;
     match spec.keys {
-        Keys::One(_) | Keys::OneAndSource { .. } => {
+        Keys::One(_) | Keys::OneAndSource { .. } | Keys::OneAndMask(_) => {
             key_specs[0].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
             key_specs[0].fk.range.lastkey = 0;
             key_specs[0].fk.range.keystep = 1;
@@ -197,15 +203,20 @@ fn command_info(spec: &Spec) -> Box<raw::RedisModuleCommandInfo> {
             key_specs[0].fk.keynum.keystep = 1;
         }
     }
-    if let Keys::OneAndSource { at, .. } = spec.keys {
+    let word = match spec.keys {
+        Keys::OneAndSource { at, .. } => Some((c"KEY", at)),
+        Keys::OneAndMask(_) => Some((c"WHERE", 2)),
+        Keys::One(_) | Keys::Counted(_) => None,
+    };
+    if let Some((word, from)) = word {
         // A spec can look for the word, but not tell it from bytes that read the same: both are marked as not the whole
         // truth, so that the server asks the command itself.
         let incomplete = u64::from(raw::REDISMODULE_CMD_KEY_INCOMPLETE);
         key_specs[0].flags |= incomplete;
         key_specs[1].flags = key_flags(Access::Read) | incomplete;
         key_specs[1].begin_search_type = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_KEYWORD;
-        key_specs[1].bs.keyword.keyword = c"KEY".as_ptr();
-        key_specs[1].bs.keyword.startfrom = c_int::try_from(at).unwrap_or(1);
+        key_specs[1].bs.keyword.keyword = word.as_ptr();
+        key_specs[1].bs.keyword.startfrom = c_int::try_from(from).unwrap_or(1);
         key_specs[1].find_keys_type = raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE;
         key_specs[1].fk.range.lastkey = 0;
         key_specs[1].fk.range.keystep = 1;
@@ -249,7 +260,7 @@ fn arg_table(args: &'static [ArgSpec]) -> *mut raw::RedisModuleCommandArg {
             },
             key_spec_index: match (arg.kind, arg.token) {
                 (ArgKind::Key, "") => 0,
-                (ArgKind::Key, _) => 1, // the source of `Keys::OneAndSource`
+                (ArgKind::Key, _) => 1, // the second key, behind its word
                 _ => -1,
             },
             token: text(arg.token),

@@ -39,13 +39,18 @@ pub enum Keys {
         /// Where the word may stand.
         at: usize,
     },
+    /// One key, the first argument; and after the word `WHERE`, anywhere behind it, another one, which is read.
+    OneAndMask(Access),
 }
 
 impl Keys {
     /// What happens to the first key.
     pub fn access(self) -> Access {
         match self {
-            Keys::One(access) | Keys::Counted(access) | Keys::OneAndSource { access, .. } => access,
+            Keys::One(access)
+            | Keys::Counted(access)
+            | Keys::OneAndMask(access)
+            | Keys::OneAndSource { access, .. } => access,
         }
     }
 }

@@ -10,18 +10,22 @@
 
 mod append;
 mod astype;
+mod blocks;
 mod edit;
 mod effort;
 mod gather;
 mod layout;
+mod memo;
 mod packed;
 mod read;
 mod recode;
 mod reshape;
 mod resize;
 mod scatter;
+mod summaries;
 mod take;
 mod update;
+mod view;
 mod write;
 
 #[cfg(test)]
@@ -29,7 +33,6 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use super::checksum::Xxh3;
 use smallvec::SmallVec;
@@ -46,13 +49,17 @@ use super::scalar::Scalar;
 use super::shape::Shape;
 use super::source::Source;
 
+use memo::Memo;
 use packed::PackedShape;
+use summaries::Summaries;
 
 pub use append::appended_shape;
+pub use blocks::Block;
 pub use effort::Effort;
-pub use read::Block;
+pub use memo::Figure;
 pub use take::{axis_length, Positions};
 pub use update::check_operand;
+pub use view::{View, ViewBlock};
 pub use write::check_broadcast;
 
 /// An N-dimensional array. Forty bytes; see the module comment.
@@ -75,7 +82,9 @@ struct Rich {
     storage: Storage,
     attributes: Attributes,
     /// Cleared by every write.
-    digest: OnceLock<u64>,
+    memo: Memo,
+    /// Sealed against every write.
+    summaries: Summaries,
     /// Parts still to come while an append-only file is read; 0 for every whole array.
     parts_missing: u32,
 }
@@ -288,7 +297,8 @@ impl Array {
     }
 
     fn rich(dtype: Dtype, shape: &Shape, storage: Storage, attributes: Attributes) -> Array {
-        let rich = Rich { storage, attributes, digest: OnceLock::new(), parts_missing: 0 };
+        let rich =
+            Rich { storage, attributes, memo: Memo::default(), summaries: Summaries::default(), parts_missing: 0 };
         Array { shape: PackedShape::new(shape), dtype, body: Body::Rich(Box::new(rich)) }
     }
 
@@ -408,7 +418,12 @@ impl Array {
     pub fn memory(&self) -> usize {
         let rich = match &self.body {
             Body::Plain(_) => 0,
-            Body::Rich(rich) => memory::size_class(std::mem::size_of::<Rich>()) + rich.attributes.memory(),
+            Body::Rich(rich) => {
+                memory::size_class(std::mem::size_of::<Rich>())
+                    + rich.attributes.memory()
+                    + rich.memo.memory()
+                    + rich.summaries.memory()
+            }
         };
         let elements = match self.chunks() {
             Some(chunks) => chunks.memory + map_memory(chunks.map.len()),
@@ -434,7 +449,13 @@ impl Array {
     pub fn attributes_mut(&mut self) -> &mut Attributes {
         if let Body::Plain(buffer) = &mut self.body {
             let storage = Storage::Plain(std::mem::take(buffer));
-            let rich = Rich { storage, attributes: Attributes::default(), digest: OnceLock::new(), parts_missing: 0 };
+            let rich = Rich {
+                storage,
+                attributes: Attributes::default(),
+                memo: Memo::default(),
+                summaries: Summaries::default(),
+                parts_missing: 0,
+            };
             self.body = Body::Rich(Box::new(rich));
         }
         match &mut self.body {
@@ -455,7 +476,7 @@ impl Array {
     pub(crate) fn add_part(&mut self, chunks: Vec<(u64, Chunk)>) {
         if let Body::Rich(rich) = &mut self.body {
             rich.parts_missing = rich.parts_missing.saturating_sub(1);
-            rich.digest = OnceLock::new(); // one may have been taken of what was there
+            rich.memo = Memo::default(); // one may have been taken of what was there
         }
         if let Some(own) = self.chunks_mut() {
             if own.map.is_empty() {
@@ -507,7 +528,7 @@ impl Array {
                     return false;
                 }
                 rich.attributes = Attributes::default();
-                rich.digest = OnceLock::new();
+                rich.memo = Memo::default();
                 for (place, chunk) in grid.chunks().zip(chunks.map.values_mut()) {
                     let elements = source.next(place.size() * dtype.itemsize()).expect("the source cannot fail");
                     let written = chunk.overwrite(elements);
@@ -523,7 +544,7 @@ impl Array {
     pub fn known_digest(&self) -> Option<u64> {
         match &self.body {
             Body::Plain(_) => None,
-            Body::Rich(rich) => rich.digest.get().copied(),
+            Body::Rich(rich) => rich.memo.digest.get().copied(),
         }
     }
 
@@ -551,7 +572,7 @@ impl Array {
         })?;
         let digest = hash.digest();
         if let Body::Rich(rich) = &self.body {
-            let _ = rich.digest.set(digest); // another reader may have been first, with the same answer
+            let _ = rich.memo.digest.set(digest); // another reader may have been first, with the same answer
         }
         Ok(digest)
     }

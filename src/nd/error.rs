@@ -162,6 +162,13 @@ pub enum Error {
         /// The axis, from 0.
         axis: usize,
     },
+    /// A mask that does not broadcast to what it masks.
+    MaskShape {
+        /// The mask's shape.
+        mask: Shape,
+        /// The shape of what is masked.
+        shape: Shape,
+    },
     /// A value whose shape does not broadcast to a selection's.
     Broadcast {
         /// The value's shape.
@@ -315,6 +322,7 @@ impl Error {
             | OpenShape { .. }
             | Resize { .. }
             | AppendShape { .. }
+            | MaskShape { .. }
             | Broadcast { .. } => "SHAPE",
             OutOfBounds { .. }
             | Position { .. }
@@ -429,6 +437,7 @@ impl fmt::Display for Error {
                 "a value of shape {value} cannot be appended to an array of shape {to} along axis {axis} (it must have as many \
                  axes, and the same lengths but for that one)"
             ),
+            MaskShape { mask, shape } => write!(f, "a mask of shape {mask} does not broadcast to {shape}"),
             Broadcast { value, to } => {
                 write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
             }

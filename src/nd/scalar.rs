@@ -121,6 +121,15 @@ macro_rules! complexes {
 complexes! { Complex32, f32; Complex64, f64; }
 
 impl Number {
+    /// Whether it is NaN, or complex with a part that is.
+    pub fn is_nan(self) -> bool {
+        match self {
+            Number::Float(x) => x.is_nan(),
+            Number::Complex(c) => c.re.is_nan() || c.im.is_nan(),
+            Number::Bool(_) | Number::Int(_) => false,
+        }
+    }
+
     /// Reads a number: digits, `nan`, `inf`, `-inf`, `infinity`, `true`, `false`, `1+2j`, `2j`, `(1+2j)`; any case.
     ///
     /// # Errors

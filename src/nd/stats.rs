@@ -8,3 +8,5 @@ pub static CHUNKS_DECODED: AtomicU64 = AtomicU64::new(0);
 pub static CHUNKS_ENCODED: AtomicU64 = AtomicU64::new(0);
 /// Chunks that were written raw.
 pub static CHUNKS_STORED_RAW: AtomicU64 = AtomicU64::new(0);
+/// Blocks of elements that reductions have read.
+pub static BLOCKS_REDUCED: AtomicU64 = AtomicU64::new(0);

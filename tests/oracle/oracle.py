@@ -20,6 +20,7 @@ import numpy as np
 import redis
 
 import arrays
+import reductions
 import rows
 import wire
 from arrays import BFLOAT16
@@ -374,15 +375,16 @@ def check_the_value_is_kept_whole(server, rng):
 check_the_value_is_kept_whole.cases = 500
 
 
-def of_rows(check):
-    """A family of rows.py, with the helpers of this file."""
+def of_file(check):
+    """A family of another file, with the helpers of this file."""
     family = lambda server, rng: check(server, rng, some, store, expect)  # noqa: E731
     family.cases = check.cases
     return family
 
 
 FAMILIES = {name[len("check_"):]: f for name, f in list(globals().items()) if name.startswith("check_")}
-FAMILIES |= {name[len("check_"):]: of_rows(f) for name, f in vars(rows).items() if name.startswith("check_")}
+for file in (rows, reductions):
+    FAMILIES |= {name[len("check_"):]: of_file(f) for name, f in vars(file).items() if name.startswith("check_")}
 
 
 def run(server, family, seed, cases):

@@ -7,9 +7,11 @@ mod describe;
 mod digest;
 mod gather;
 mod get;
+mod histogram;
 mod item;
 mod mget;
 mod mset;
+mod quantile;
 mod recode;
 mod reduce;
 mod reshape;
@@ -19,6 +21,7 @@ mod set;
 mod setslice;
 mod show;
 mod slice;
+mod stats;
 mod take;
 mod update;
 
@@ -72,6 +75,22 @@ commands! {
     sample::Sample,
     reduce::Sum,
     reduce::Mean,
+    reduce::Prod,
+    reduce::Std,
+    reduce::Var,
+    reduce::Min,
+    reduce::Max,
+    reduce::Ptp,
+    reduce::ArgMin,
+    reduce::ArgMax,
+    reduce::Any,
+    reduce::All,
+    reduce::Count,
+    reduce::Norm,
+    quantile::Median,
+    quantile::Quantile,
+    stats::Stats,
+    histogram::Histogram,
     restorepart::RestorePart,
 }
 

@@ -1,18 +1,21 @@
 //! `ND.SHOW key [index]`
 
+use triomphe::Arc;
+
 use crate::module::args::{Args, Key};
 use crate::module::config;
 use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
-use crate::module::output::{Body, Content};
+use crate::module::output::Content;
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec};
-use crate::nd::array::{Array, Block};
-use crate::nd::dtype::Dtype;
+use crate::nd::array::{Array, Block, View};
+use crate::nd::dtype::{Dtype, Kind};
 use crate::nd::index::Index;
-use crate::nd::kernels::summary::{Histogram, Summary};
-use crate::nd::memory;
+use crate::nd::kernels::axes::AxisSet;
+use crate::nd::kernels::histogram::Histogram;
+use crate::nd::kernels::reduce::{Op, Options, Reduction, State};
 use crate::nd::scalar::Scalar;
 
 /// See the module comment.
@@ -63,7 +66,8 @@ impl Command for Show {
             text.push_str(&part.text(MOST_TEXT)?);
             // What no command reads through is still shown, without figures.
             let readable = part.nbytes() <= config::MAX_ARRAY_BYTES.get();
-            if let Some(figures) = if readable { figures(&part, &array)? } else { None } {
+            let view = View::of(Arc::clone(&array), selection.clone())?;
+            if let Some(figures) = if readable { figures(&view)? } else { None } {
                 text.push('\n');
                 text.push_str(&figures);
             }
@@ -116,50 +120,44 @@ fn grouped(n: usize) -> String {
     out
 }
 
-/// Calls `f` with every block of the part.
-fn visit(part: &Content<'_>, array: &Array, mut f: impl FnMut(Block<'_>, usize)) -> Result<()> {
-    match &part.body {
-        Body::Run(_, _) if part.shape == array.shape() => array.blocks(|place, block| {
-            f(block, place.size());
-            Ok(())
-        })?,
-        Body::Run(_, _) => {
-            let bytes = part.with_bytes(&[], &[], memory::buffer_from)??;
-            f(Block::Elements(memory::bytes(&bytes, part.nbytes())), 0);
-        }
-        Body::Own(bytes) => f(Block::Elements(memory::bytes(bytes, part.nbytes())), 0),
-        Body::Lent(bytes) => f(Block::Elements(bytes), 0),
-    }
-    Ok(())
-}
-
 /// The line of figures and the histogram; nothing for complex numbers, empty arrays and single elements.
-fn figures(part: &Content<'_>, array: &Array) -> Result<Option<String>> {
-    let Some(mut summary) = Summary::new(part.dtype) else { return Ok(None) };
-    if part.nbytes() <= part.dtype.itemsize() {
+fn figures(view: &View) -> Result<Option<String>> {
+    if view.dtype().kind() == Kind::Complex || view.size() < 2 {
         return Ok(None);
     }
-    visit(part, array, |block, size| match block {
-        Block::Elements(bytes) => summary.add_block(bytes),
-        Block::Fill(element) => summary.add_fill(&Scalar::from_le_bytes(part.dtype, element), size as u64),
-    })?;
-    let mut line = String::new();
-    let (Some(min), Some(max), Some(mean)) = (summary.min(), summary.max(), summary.mean()) else {
+    let axes = AxisSet::all(view.shape().ndim());
+    let options = Options { skip_nan: true, ..Options::default() };
+    let plan = |op, options| Reduction::with(op, view.dtype(), view.shape(), &axes, options)?.start();
+    // The mean has more digits than a short float would leave it.
+    let wide = Options { dtype: view.dtype().is_inexact().then_some(Dtype::Float64), ..options };
+    let mut states = [plan(Op::Min, &options)?, plan(Op::Max, &options)?, plan(Op::Mean, &wide)?];
+    view.add_to(&mut states)?;
+    let (nan, taken) = (states[0].chosen(0) - states[0].taken(0), states[0].taken(0));
+    if taken == 0 {
         return Ok(Some("every value is nan".into()));
-    };
-    let shown = |s: Scalar| if part.dtype == Dtype::Bool { s.python().to_string() } else { s.short().to_string() };
-    line.push_str(&format!("min {}  mean {}  max {}", shown(min), rounded(mean), shown(max)));
-    if summary.nan() > 0 {
-        line.push_str(&format!("  nan {}", grouped(usize::try_from(summary.nan()).unwrap_or(usize::MAX))));
+    }
+    let scalar = |state: &State| state.finish().map(|(dtype, _, bytes)| Scalar::from_le_bytes(dtype, &bytes));
+    let (min, max, mean) = (scalar(&states[0])?, scalar(&states[1])?, scalar(&states[2])?);
+    let shown = |s: Scalar| if view.dtype() == Dtype::Bool { s.python().to_string() } else { s.short().to_string() };
+    let mean = mean.number().as_f64().unwrap_or(f64::NAN);
+    let mut line = format!("min {}  mean {}  max {}", shown(min), rounded(mean), shown(max));
+    if nan > 0 {
+        line.push_str(&format!("  nan {}", grouped(usize::try_from(nan).unwrap_or(usize::MAX))));
     }
     let (Some(low), Some(high)) = (min.number().as_f64(), max.number().as_f64()) else { return Ok(Some(line)) };
     if !(low < high && (high - low).is_finite()) {
         return Ok(Some(line));
     }
-    let mut histogram = Histogram::new(part.dtype, low, high, BINS)?;
-    visit(part, array, |block, size| match block {
-        Block::Elements(bytes) => histogram.add_block(bytes),
-        Block::Fill(element) => histogram.add_fill(&Scalar::from_le_bytes(part.dtype, element), size as u64),
+    let mut histogram = Histogram::new(view.dtype(), low, high, BINS)?;
+    view.blocks(&mut |block| {
+        match block.elements {
+            Block::Elements(bytes) => histogram.add_block(bytes, None),
+            Block::Fill(element) => {
+                let count = block.lens.iter().product::<usize>() as u64;
+                histogram.add_fill(&Scalar::from_le_bytes(view.dtype(), element), count);
+            }
+        }
+        Ok(())
     })?;
     let counts = histogram.counts();
     let most = counts.iter().copied().max().unwrap_or(0).max(1);

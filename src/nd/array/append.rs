@@ -6,8 +6,8 @@
 //! goes, and numbers never change. All that can fail is done before anything is changed.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 
+use super::memo::Memo;
 use super::packed::PackedShape;
 use super::{Array, Body, Chunks, Storage, StoreOptions};
 use crate::nd::chunk::Chunk;
@@ -223,7 +223,7 @@ impl Array {
             }
         }
         (chunks.lead, chunks.base, chunks.chunk_shape) = (hidden, gone, chunk_shape);
-        rich.digest = OnceLock::new();
+        rich.memo = Memo::default();
         self.shape = PackedShape::new(sum);
         Ok(())
     }

@@ -7,9 +7,9 @@
 //! its bits at the price of the touched chunks alone.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use super::layout::{Layout, Patch};
+use super::memo::Memo;
 use super::scatter::{visit, Patches};
 use super::{Array, Body, Chunks, Storage};
 use crate::nd::chunk::Chunk;
@@ -98,7 +98,7 @@ impl Array {
                 chunks.put(new);
             }
         }
-        rich.digest = OnceLock::new();
+        rich.memo = Memo::default();
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Reading: blocks for kernels, runs for replies, selections.
+//! Reading: runs for replies, and selections.
 //!
 //! Raw chunks are read in place, encoded ones are decoded into a buffer that the thread reuses, and only chunks that a
 //! read touches are looked at.
@@ -7,71 +7,15 @@ use smallvec::SmallVec;
 
 use super::{Array, Chunks};
 use crate::nd::codec::{fill_with, Encoding};
-use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
-use crate::nd::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid, PerAxis};
+use crate::nd::grid::{c_steps, copy_region, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
 use crate::nd::interrupt;
 use crate::nd::memory::{self, Buffer};
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
 
-/// A block of an array as kernels see it.
-#[derive(Debug)]
-pub enum Block<'a> {
-    /// Its elements, C order, aligned to eight.
-    Elements(&'a [u8]),
-    /// One element that stands for all of them.
-    Fill(&'a [u8]),
-}
-
-/// Longer runs of elements are handed to kernels in blocks of the shape that encoded chunks of the default size have: so the
-/// grouping of a sum, and with it the last bit, does not depend on how chunks are kept.
-const BLOCK_BYTES: usize = 64 << 10;
-
 impl Array {
-    /// Calls `f` with each block's place and elements, in order: a chunk, or a part of a longer one.
-    ///
-    /// # Errors
-    /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
-    pub fn blocks(&self, mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>) -> Result<()> {
-        let itemsize = self.dtype.itemsize();
-        let shape = self.shape();
-        let Some(chunks) = self.chunks() else {
-            let cuts = Cuts::new(&shape, self.dtype, 0);
-            let whole = ChunkBox {
-                number: 0,
-                offset: SmallVec::from_elem(0, shape.ndim()),
-                shape: SmallVec::from_slice(&shape),
-            };
-            let bytes = self.plain_bytes().unwrap_or_default();
-            return if bytes.is_empty() { Ok(()) } else { cuts.elements(&whole, bytes, itemsize, &mut f) };
-        };
-        let grid = self.grid_of(chunks);
-        let cuts = Cuts::new(&shape, self.dtype, grid.lead());
-        for place in grid.chunks() {
-            interrupt::check()?;
-            let (number, nbytes) = (place.number, place.size() * itemsize);
-            let hidden = grid.hidden(&place) * itemsize;
-            let place = grid.seen(place);
-            let mut fill = |element: &[u8]| match grid.is_contiguous() {
-                true => cuts.each(&place, |part, _| f(part, Block::Fill(element))),
-                false => f(&place, Block::Fill(element)),
-            };
-            match chunks.map.get(&number) {
-                None => fill(&chunks.fill[..itemsize])?,
-                Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
-                Some(c) => {
-                    c.with_elements(number, nbytes, itemsize, |e| match grid.is_contiguous() {
-                        true => cuts.elements(&place, &e[hidden..], itemsize, &mut f),
-                        false => f(&place, Block::Elements(&e[hidden..])),
-                    })?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Appends the elements from `start`, `len` of them, in C order, to `out`, which must have the room.
     ///
     /// # Errors
@@ -249,71 +193,6 @@ impl Array {
     }
 }
 
-/// How long runs of elements are cut into blocks for kernels.
-struct Cuts {
-    /// The largest block: the shape of a chunk of [`BLOCK_BYTES`].
-    block: Shape,
-    /// Rows of the array's first block that are hidden with rows of its first chunk: so far is the next border nearer.
-    lead: usize,
-}
-
-impl Cuts {
-    /// Those of an array with `lead` hidden rows.
-    fn new(shape: &Shape, dtype: Dtype, lead: usize) -> Cuts {
-        let block = auto_chunk_shape(shape, dtype, BLOCK_BYTES);
-        let lead = block.first().map_or(0, |rows| lead % rows);
-        Cuts { block, lead }
-    }
-
-    /// Where the block ends that begins at `at` within a run that begins at `offset`, along an axis.
-    fn end(&self, axis: usize, offset: usize, at: usize) -> usize {
-        // Runs begin at borders, but for the first of an array with hidden rows.
-        let before = if axis == 0 && offset == 0 { self.lead } else { 0 };
-        let length = self.block[axis];
-        ((at + before) / length + 1) * length - before
-    }
-
-    /// Calls `f` with the blocks that one run of elements falls into, in order, and the first element of each.
-    fn each(&self, run: &ChunkBox, mut f: impl FnMut(&ChunkBox, usize) -> Result<()>) -> Result<()> {
-        let end = |axis: usize, at: usize| self.end(axis, run.offset[axis], at).min(run.shape[axis]);
-        if (0..run.shape.len()).all(|axis| end(axis, 0) == run.shape[axis]) {
-            return f(run, 0);
-        }
-        let mut part = run.clone();
-        let mut at: PerAxis<usize> = SmallVec::from_elem(0, run.shape.len());
-        let mut first = 0;
-        loop {
-            for (axis, start) in at.iter().enumerate() {
-                part.offset[axis] = run.offset[axis] + start;
-                part.shape[axis] = end(axis, *start) - start;
-            }
-            f(&part, first)?;
-            first += part.size();
-            // The next place, innermost axis first, as the digits of a counter.
-            let next = (0..at.len()).rev().find(|&axis| {
-                at[axis] = end(axis, at[axis]);
-                let carry = at[axis] == run.shape[axis];
-                at[axis] *= usize::from(!carry);
-                !carry
-            });
-            if next.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// [`Cuts::each`] with the elements of each block.
-    fn elements(
-        &self,
-        run: &ChunkBox,
-        elements: &[u8],
-        itemsize: usize,
-        f: &mut impl FnMut(&ChunkBox, Block<'_>) -> Result<()>,
-    ) -> Result<()> {
-        self.each(run, |part, first| f(part, Block::Elements(&elements[first * itemsize..][..part.size() * itemsize])))
-    }
-}
-
 /// A piece of a run is at most this many elements, unless one row along its axis is more.
 const BAND_ELEMENTS: usize = 32 << 20;
 
@@ -359,8 +238,6 @@ fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>
 mod tests {
     use super::*;
     use crate::nd::array::StoreOptions;
-    use crate::nd::codec::Policy;
-    use crate::nd::source::SliceSource;
 
     #[test]
     fn a_short_run_of_an_array_with_long_rows_takes_little_memory() {
@@ -378,68 +255,5 @@ mod tests {
             })
             .unwrap();
         assert_eq!(read, [vec![7; 3], vec![7; 4]]);
-    }
-
-    #[test]
-    fn blocks_are_the_same_for_every_codec_when_rows_were_dropped_in_front() {
-        let shape = Shape::from([3000, 64]);
-        let noise: Vec<u8> = (0..shape.len_or_max() as u64)
-            .flat_map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes())
-            .collect();
-        for most in [2900, 2873, 2800, 1025, 1, 0] {
-            let places = |policy| {
-                let options = StoreOptions { policy, ..StoreOptions::default() };
-                let mut array =
-                    Array::from_source(Dtype::UInt64, &shape, &mut SliceSource::new(&noise), &options).unwrap();
-                let none = Shape::from([0, 64]);
-                array.append(0, &[], &none, Some(most), &options, usize::MAX).unwrap();
-                let (mut places, mut bytes) = (Vec::new(), Vec::new());
-                array
-                    .blocks(|place, block| {
-                        let Block::Elements(elements) = block else { panic!("no constants here") };
-                        places.push((place.offset.clone(), place.shape.clone()));
-                        bytes.extend_from_slice(elements);
-                        Ok(())
-                    })
-                    .unwrap();
-                assert_eq!(bytes, noise[noise.len() - most * 512..]);
-                places
-            };
-            assert_eq!(places(Policy::Raw), places(Policy::Lz4), "{most}");
-        }
-    }
-
-    /// The blocks that kernels see, and with them the bits of a sum, do not tell how the elements are kept.
-    #[test]
-    fn blocks_are_the_same_for_every_codec() {
-        for shape in [&[300_000][..], &[3000, 8, 8], &[40, 9000], &[3, 40_000], &[2, 300, 500]] {
-            let shape = Shape::new(shape).unwrap();
-            let noise: Vec<u8> = (0..shape.len_or_max() as u64)
-                .flat_map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes())
-                .collect();
-            let blocks = |policy| {
-                let options = StoreOptions { policy, ..StoreOptions::default() };
-                let source = &mut SliceSource::new(&noise);
-                let array = Array::from_source(Dtype::UInt64, &shape, source, &options).unwrap();
-                let (mut places, mut bytes) = (Vec::new(), Vec::new());
-                array
-                    .blocks(|place, block| {
-                        let Block::Elements(elements) = block else { panic!("no constants here") };
-                        assert_eq!(elements.len(), place.size() * 8);
-                        places.push((place.offset.clone(), place.shape.clone()));
-                        bytes.extend_from_slice(elements);
-                        Ok(())
-                    })
-                    .unwrap();
-                assert_eq!(bytes, noise);
-                let chunks = array.chunks().unwrap().stored().len();
-                (places, chunks)
-            };
-            let (raw, few) = blocks(Policy::Raw);
-            let (encoded, many) = blocks(Policy::Lz4);
-            assert_eq!(raw, encoded, "{shape}");
-            assert_eq!(encoded.len(), many);
-            assert!(few * 8 <= many, "{few} and {many} chunks");
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! Storing an array anew: the same elements under another codec, in other chunks.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
+use super::memo::Memo;
+use super::summaries::Summaries;
 use super::{Array, Body, Chunks, Rich, Storage, StoreOptions};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::{Chooser, Encoding};
@@ -40,8 +41,13 @@ impl Array {
             }
             Storage::Chunked(self.rechunked(&grid, &chooser, options, limit)?)
         };
-        let digest = self.known_digest().map_or_else(OnceLock::new, OnceLock::from);
-        let rich = Rich { storage, attributes: self.attributes().clone(), digest, parts_missing: 0 };
+        let rich = Rich {
+            storage,
+            attributes: self.attributes().clone(),
+            memo: Memo::of_digest(self.known_digest()),
+            summaries: Summaries::default(),
+            parts_missing: 0,
+        };
         Ok(Array { shape: self.shape.clone(), dtype, body: Body::Rich(Box::new(rich)) })
     }
 

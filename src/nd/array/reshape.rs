@@ -3,8 +3,7 @@
 //! Chunks that are runs of C-order elements, all of one length but the last, are such runs in the new shape too, if it has
 //! axes that such a run fills. Otherwise elements go into new chunks; of a sparse array only those that are stored.
 
-use std::sync::OnceLock;
-
+use super::memo::Memo;
 use super::packed::PackedShape;
 use super::{Array, Body, Chunks, Storage, StoreOptions};
 use crate::nd::attributes::Attributes;
@@ -46,7 +45,7 @@ impl Array {
             }
         }
         if let Body::Rich(rich) = &mut self.body {
-            rich.digest = OnceLock::new();
+            rich.memo = Memo::default();
         }
         self.shape = PackedShape::new(shape);
         Ok(())

@@ -15,11 +15,14 @@ impl AxisSet {
         AxisSet((0..ndim.min(MAX_NDIM)).fold(0, |bits, axis| bits | 1 << axis))
     }
 
-    /// The axes given; negative ones count from the end.
+    /// The axes given; negative ones count from the end. An array without axes takes 0 or -1, as NumPy lends it one.
     ///
     /// # Errors
     /// `INDEX` for an axis outside the rank or named twice.
     pub fn new(axes: &[i64], ndim: usize) -> Result<AxisSet> {
+        if ndim == 0 && matches!(axes, [0 | -1]) {
+            return Ok(AxisSet(0)); // NumPy's reductions lend a scalar one axis
+        }
         let mut bits = 0u64;
         for &axis in axes {
             let rank = ndim as i64; // at most 64
@@ -57,6 +60,16 @@ impl AxisSet {
         AxisSet::new(&axes[..count], ndim)
     }
 
+    /// Whether the set is every axis of an array of `ndim` dimensions.
+    pub fn is_all(self, ndim: usize) -> bool {
+        self == AxisSet::all(ndim)
+    }
+
+    /// Whether the set is one axis, or every axis of an array of `ndim` dimensions.
+    pub fn is_one_or_all(self, ndim: usize) -> bool {
+        self.0.count_ones() == 1 || self == AxisSet::all(ndim)
+    }
+
     /// Whether the set has this axis, counted from 0.
     pub fn contains(self, axis: usize) -> bool {
         axis < MAX_NDIM && self.0 >> axis & 1 == 1
@@ -84,7 +97,8 @@ mod tests {
             text(AxisSet::parse(b"3", 3)),
             "INDEX axis 3 is out of bounds for an array of 3 dimensions (use -3 to 2)"
         );
-        assert_eq!(text(AxisSet::parse(b"0", 0)), "INDEX axis 0 is out of bounds for an array of 0 dimensions");
+        assert_eq!(text(AxisSet::parse(b"1", 0)), "INDEX axis 1 is out of bounds for an array of 0 dimensions");
+        assert!(AxisSet::parse(b"-1", 0).is_ok() && AxisSet::parse(b"0,-1", 0).is_err());
         assert_eq!(text(AxisSet::parse(b"1,-2", 3)), "INDEX axis 1 is named twice");
         assert_eq!(text(AxisSet::parse(b"x", 3)), "SYNTAX 'x' lists no axes (write them as 0 or -1 or 0,2)");
         for bad in ["", ",", "0,", "1.0", "9223372036854775808"] {

@@ -9,7 +9,7 @@
 //! - [`elementwise`]: two operands, element by element
 //! - [`generate`]: ranges, identity matrices, random numbers
 //! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
-//! - [`summary`]: least, mean, greatest and a small histogram, for a person
+//! - [`histogram`]: how many elements fall into each part of a range
 
 use bytemuck::Pod;
 
@@ -19,9 +19,9 @@ pub mod axes;
 pub mod cast;
 pub mod elementwise;
 pub mod generate;
+pub mod histogram;
 pub mod promote;
 pub mod reduce;
-pub mod summary;
 
 /// Bytes of a chunk as elements.
 ///

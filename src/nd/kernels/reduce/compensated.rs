@@ -2,8 +2,6 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::sum::Total;
-
 /// A float64 sum and what its roundings lost.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
@@ -32,11 +30,6 @@ impl Compensated {
     pub fn merge(&mut self, other: &Compensated) {
         self.add_number(other.sum);
         self.lost += other.lost;
-    }
-
-    /// Adds a few numbers as the `SUM` kernel adds a run.
-    pub fn add_numbers(&mut self, run: &[f64]) {
-        Total::add_run(self, run);
     }
 
     /// The sum; infinite or NaN where the plain sum is.

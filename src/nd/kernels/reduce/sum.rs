@@ -17,12 +17,12 @@ use std::marker::PhantomData;
 
 use bytemuck::{Pod, Zeroable};
 use half::{bf16, f16};
-use multiversion::multiversion;
 use num_complex::{Complex32, Complex64};
 
 use super::compensated::{two_sum, Compensated};
-use super::Kernel;
-use crate::nd::dtype::Bool8;
+use super::kernel::{Kernel, Seen};
+use super::versions::versions;
+use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::Target;
 use crate::nd::rounding::{bf16_to_f32, f16_to_f32};
 
@@ -51,6 +51,7 @@ macro_rules! kernels {
             type Out = $out;
             const EMPTY: $total = bytemuck::zeroed();
             const PIECE: usize = PIECE;
+            const IS_EXACT: bool = !<$t as Element>::DTYPE.is_inexact();
             fn run(cell: &mut $total, run: &[$t]) {
                 cell.add_run(run);
             }
@@ -60,8 +61,8 @@ macro_rules! kernels {
             fn merge(cell: &mut $total, other: &$total) {
                 <$total as Total<$t>>::add_total(cell, other);
             }
-            fn finish(cell: &$total, count: usize) -> $out {
-                $finish(*cell, count as f64) // exact below 2^53 elements, nearest above
+            fn finish(cell: &$total, seen: &Seen) -> $out {
+                $finish(*cell, seen.count as f64) // exact below 2^53 elements, nearest above
             }
         }
     };
@@ -219,17 +220,13 @@ fn add_group<T: Float, const N: usize>(sums: &mut [f64], losts: &mut [f64], rows
     }
 }
 
-// One function per element type, each compiled for the instruction sets below: a generic function would be dispatched by
-// slower means. Lanes and order are the same in all, and no target has a fused multiply-add, so the bits are too.
 macro_rules! float_totals {
     ($($t:ty: $run:ident, $rows:ident;)*) => {$(
-        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-        fn $run(cells: &mut [Compensated; 1], run: &[$t]) {
-            float_run(cells, run);
+        versions! {
+            fn $run(cells: &mut [Compensated; 1], run: &[$t]) = float_run(cells, run);
         }
-        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-        fn $rows(cells: &mut [Compensated], rows: &[$t]) {
-            float_rows(cells, rows);
+        versions! {
+            fn $rows(cells: &mut [Compensated], rows: &[$t]) = float_rows(cells, rows);
         }
         impl Total<$t> for Compensated {
             #[inline]
@@ -259,9 +256,8 @@ float_totals! {
 
 macro_rules! complex_totals {
     ($($t:ty, $part:ty: $run:ident, $rows:ident;)*) => {$(
-        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-        fn $run(cells: &mut Pair, run: &[$part]) {
-            float_run(cells, run);
+        versions! {
+            fn $run(cells: &mut Pair, run: &[$part]) = float_run(cells, run);
         }
         impl Total<$t> for Pair {
             #[inline]
@@ -405,13 +401,11 @@ fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[T]) {
 
 macro_rules! integer_totals {
     ($($t:ty, $total:ty: $run:ident, $rows:ident;)*) => {$(
-        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-        fn $run(cell: &mut $total, run: &[$t]) {
-            integer_run(cell, run);
+        versions! {
+            fn $run(cell: &mut $total, run: &[$t]) = integer_run(cell, run);
         }
-        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-        fn $rows(cells: &mut [$total], rows: &[$t]) {
-            integer_rows(cells, rows);
+        versions! {
+            fn $rows(cells: &mut [$total], rows: &[$t]) = integer_rows(cells, rows);
         }
         impl Total<$t> for $total {
             #[inline]
@@ -453,8 +447,8 @@ integer_totals! {
 // A lane of 64 bits cannot hold two numbers of 64 bits: the exact sum adds low and high halves apart.
 macro_rules! exact_64 {
     ($($t:ty, $high:ty: $run:ident;)*) => {$(
-        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-        fn $run(cell: &mut i128, run: &[$t]) {
+        versions! {
+            fn $run(cell: &mut i128, run: &[$t]) = {
             for block in run.chunks(1 << 31) {
                 let (mut low, mut high) = (0u64, <$high>::default());
                 for &i in block {
@@ -463,6 +457,7 @@ macro_rules! exact_64 {
                 }
                 *cell += (i128::from(high) << 32) + i128::from(low);
             }
+        };
         }
         impl Total<$t> for i128 {
             fn add_run(&mut self, run: &[$t]) {

@@ -1,15 +1,19 @@
 use super::*;
+use crate::nd::dtype::Dtype;
+use crate::nd::error::Error;
 use crate::nd::kernels::aligned::{from_hex, Aligned};
+use crate::nd::kernels::axes::AxisSet;
 use crate::nd::kernels::cast::cast;
-use crate::nd::scalar::Number;
+use crate::nd::scalar::{Number, Scalar};
+use crate::nd::shape::Shape;
 use proptest::prelude::*;
 
-fn dtype(name: &str) -> Dtype {
+pub(super) fn dtype(name: &str) -> Dtype {
     Dtype::parse(name.as_bytes()).unwrap().0
 }
 
 /// Calls `visit` with the shape and offset of every block of a chunk grid, in C order.
-fn each_block(shape: &[usize], chunk: &[usize], visit: &mut dyn FnMut(&[usize], &[usize])) {
+pub(super) fn each_block(shape: &[usize], chunk: &[usize], visit: &mut dyn FnMut(&[usize], &[usize])) {
     let counts: Vec<usize> = shape.iter().zip(chunk).map(|(n, c)| n.div_ceil(*c)).collect();
     for flat in 0..counts.iter().product() {
         let at = position(&counts, flat);
@@ -33,7 +37,7 @@ fn flat(shape: &[usize], at: &[usize]) -> usize {
 }
 
 /// The elements of a block of a C-order array.
-fn cut(elements: &[u8], itemsize: usize, shape: &[usize], len: &[usize], offset: &[usize]) -> Aligned {
+pub(super) fn cut(elements: &[u8], itemsize: usize, shape: &[usize], len: &[usize], offset: &[usize]) -> Aligned {
     let mut out = Vec::new();
     for i in 0..len.iter().product() {
         let at: Vec<usize> = position(len, i).iter().zip(offset).map(|(a, o)| a + o).collect();
@@ -45,13 +49,13 @@ fn cut(elements: &[u8], itemsize: usize, shape: &[usize], len: &[usize], offset:
 fn reduce(plan: &Reduction, elements: &[u8], shape: &[usize], chunk: &[usize]) -> (Dtype, Shape, Vec<u8>) {
     let mut state = plan.start().unwrap();
     each_block(shape, chunk, &mut |len, offset| {
-        state.add_block(&cut(elements, plan.dtype.itemsize(), shape, len, offset), len, offset).unwrap();
+        state.add_block(&cut(elements, plan.dtype.itemsize(), shape, len, offset), None, len, offset).unwrap();
     });
     state.finish().unwrap()
 }
 
 /// Elements as complex numbers of float64: exact for all but 64-bit integers.
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<[f64; 2]> {
+pub(super) fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<[f64; 2]> {
     bytes
         .chunks(dtype.itemsize())
         .map(|b| match Scalar::from_le_bytes(dtype, b).number() {
@@ -218,7 +222,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 /// Elements of moderate size and of both signs.
-fn random_elements(dtype: Dtype, count: usize, seed: u64) -> Vec<u8> {
+pub(super) fn random_elements(dtype: Dtype, count: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let parts: Vec<f64> = (0..count * 2)
         .map(|_| {
@@ -286,7 +290,7 @@ proptest! {
         let plan = Reduction::new(op, dtype, &Shape::new(&shape).unwrap(), &set, KeepDims::No).unwrap();
         let mut partials = Vec::new();
         each_block(&shape, &chunk, &mut |len, offset| {
-            partials.push(plan.partial(&cut(&elements, dtype.itemsize(), &shape, len, offset), len, offset).unwrap());
+            partials.push(plan.partial(&cut(&elements, dtype.itemsize(), &shape, len, offset), None, len, offset).unwrap());
         });
         let mut state = plan.start().unwrap();
         partials.iter().for_each(|p| state.merge(p));
@@ -305,12 +309,12 @@ proptest! {
         let mut mixed = plan.start().unwrap();
         let mut turn = false;
         each_block(&shape, &chunk, &mut |len, offset| {
-            state.add_fill(&value, len, offset).unwrap();
+            state.add_fill(&value, None, len, offset).unwrap();
             turn = !turn;
             if turn {
-                mixed.merge(&plan.partial_fill(&value, len, offset).unwrap());
+                mixed.merge(&plan.partial_fill(&value, None, len, offset).unwrap());
             } else {
-                mixed.add_block(&cut(&elements, dtype.itemsize(), &shape, len, offset), len, offset).unwrap();
+                mixed.add_block(&cut(&elements, dtype.itemsize(), &shape, len, offset), None, len, offset).unwrap();
             }
         });
         let want = reduce(&plan, &elements, &shape, &chunk);
@@ -327,7 +331,7 @@ fn long_fills_are_cut_where_the_loops_allow_it() {
         let axes = AxisSet::new(&[axis], 2).unwrap();
         let plan = Reduction::new(Op::Sum, Dtype::Float64, &Shape::from(shape), &axes, KeepDims::No).unwrap();
         let mut state = plan.start().unwrap();
-        state.add_fill(&value, &shape, &[0, 0]).unwrap();
+        state.add_fill(&value, None, &shape, &[0, 0]).unwrap();
         assert_eq!(state.finish().unwrap(), reduce(&plan, &elements, &shape, &shape));
     }
 }

@@ -1,0 +1,318 @@
+//! What reductions of all elements made of each block, kept beside the chunks until the chunk changes.
+//!
+//! One table for each kind of cell that was asked for, one row for each block. A row is sealed with the chunk's checksum, which
+//! every change changes, and the block's place in it: nothing has to be told that a chunk was written, and after a write to
+//! one chunk the others are not read again. Merged in order, rows give the bits of the blocks themselves, because they are what was merged
+//! the first time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use super::blocks::Cuts;
+use super::{Array, Body, Storage};
+use crate::nd::chunk::Chunk;
+use crate::nd::codec::Encoding;
+use crate::nd::error::Result;
+use crate::nd::grid::ChunkBox;
+use crate::nd::interrupt;
+use crate::nd::kernels::reduce::{State, SummaryKind};
+use crate::nd::memory;
+use crate::nd::scalar::Scalar;
+use crate::nd::stats;
+
+/// Arrays of fewer bytes are read sooner than looked up.
+pub(super) const LEAST_BYTES: usize = 32 << 10;
+
+/// The tables of one array, once there are any. A copy of the array has copies: their seals hold for its chunks too.
+#[derive(Debug, Default)]
+pub(super) struct Summaries(OnceLock<Box<Tables>>);
+
+impl Clone for Summaries {
+    fn clone(&self) -> Summaries {
+        let copy = Summaries::default();
+        if let Some(list) = self.0.get().and_then(|tables| tables.list.lock().ok()) {
+            let tables = copy.0.get_or_init(Box::default);
+            list.iter().for_each(|(kind, table)| tables.put(*kind, table.clone()));
+        }
+        copy
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    list: Mutex<Vec<(SummaryKind, Table)>>,
+    /// What list and rows take.
+    memory: AtomicUsize,
+}
+
+/// Rows of a seal and a cell.
+#[derive(Clone, Debug)]
+struct Table {
+    /// Words of a row, the seal first; 0 where there is no row.
+    width: usize,
+    rows: Box<[u64]>,
+}
+
+impl Table {
+    /// A table without rows; none where its memory is not given.
+    fn new(width: usize, blocks: usize) -> Option<Table> {
+        let words = width.checked_mul(blocks)?;
+        let mut rows = Vec::new();
+        rows.try_reserve_exact(words).ok()?;
+        rows.resize(words, 0);
+        Some(Table { width, rows: rows.into_boxed_slice() })
+    }
+
+    fn row(&self, block: usize) -> &[u64] {
+        &self.rows[block * self.width..][..self.width]
+    }
+
+    fn is_of(&self, block: usize, seal: u64) -> bool {
+        self.row(block)[0] == seal
+    }
+
+    fn put(&mut self, block: usize, seal: u64, state: &State) {
+        let row = &mut self.rows[block * self.width..][..self.width];
+        row[0] = seal;
+        state.summary(&mut row[1..]);
+    }
+}
+
+impl Summaries {
+    /// What the tables take in memory.
+    pub fn memory(&self) -> usize {
+        let own = memory::size_class(std::mem::size_of::<Tables>());
+        self.0.get().map_or(0, |tables| own + tables.memory.load(Ordering::Relaxed))
+    }
+}
+
+impl Tables {
+    /// Takes a table out, to be put back; a new one where there is none of this kind and size.
+    fn take(&self, kind: SummaryKind, blocks: usize) -> Option<Table> {
+        let width = 1 + kind.words;
+        let mut tables = self.list.lock().ok()?;
+        let at = tables.iter().position(|(k, t)| *k == kind && t.rows.len() == width * blocks);
+        let found = at.map(|at| tables.swap_remove(at).1);
+        self.measure(&tables);
+        found.or_else(|| Table::new(width, blocks))
+    }
+
+    fn put(&self, kind: SummaryKind, table: Table) {
+        let Ok(mut tables) = self.list.lock() else { return };
+        tables.retain(|(k, _)| *k != kind);
+        tables.push((kind, table));
+        self.measure(&tables);
+    }
+
+    fn measure(&self, tables: &Vec<(SummaryKind, Table)>) {
+        let list = memory::size_class(tables.capacity() * std::mem::size_of::<(SummaryKind, Table)>());
+        let rows: usize = tables.iter().map(|(_, t)| memory::size_class(t.rows.len() * 8)).sum();
+        self.memory.store(list + rows, Ordering::Relaxed);
+    }
+}
+
+/// What no other elements have: those of `size` from `first` on in this chunk. Never 0.
+fn seal(chunk: &Chunk, first: usize, size: usize) -> u64 {
+    let place = [u64::from(chunk.encoding().code()), first as u64, size as u64];
+    let mixed = place.iter().fold(0, |mix: u64, n| (mix ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+    (chunk.checksum() ^ mixed).max(1)
+}
+
+impl Array {
+    #[cfg(test)]
+    fn summary_tables(&self) -> usize {
+        match &self.body {
+            Body::Rich(rich) => rich.summaries.0.get().map_or(0, |t| t.list.lock().map_or(0, |l| l.len())),
+            Body::Plain(_) => 0,
+        }
+    }
+
+    /// Adds all elements to the states, from summaries where there are any, and leaves summaries of what it read. False,
+    /// and nothing done, where the array or a state keeps none.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; `OOM`.
+    pub(super) fn add_summarised(&self, states: &mut [State]) -> Result<bool> {
+        let Body::Rich(rich) = &self.body else { return Ok(false) };
+        let Storage::Chunked(chunks) = &rich.storage else { return Ok(false) };
+        let grid = self.grid_of(chunks);
+        // Rows for chunks that are absent would be a waste.
+        if self.nbytes() < LEAST_BYTES || grid.len() / 2 > chunks.map.len() as u64 {
+            return Ok(false);
+        }
+        let kinds: Option<Vec<SummaryKind>> = states.iter().map(State::summary_kind).collect();
+        let Some(kinds) = kinds else { return Ok(false) };
+        let cuts = Cuts::of_chunks(&grid, &self.shape(), self.dtype);
+        let mut count = 0;
+        for place in grid.chunks() {
+            cuts.each(&grid.seen(place), |_, _| {
+                count += 1;
+                Ok(())
+            })?;
+        }
+        let kept = rich.summaries.0.get_or_init(Box::default);
+        let tables: Option<Vec<Table>> = kinds.iter().map(|kind| kept.take(*kind, count)).collect();
+        let Some(mut tables) = tables else { return Ok(false) };
+        let itemsize = self.dtype.itemsize();
+        let mut row = 0;
+        let mut blocks: Vec<(ChunkBox, usize)> = Vec::new();
+        for place in grid.chunks() {
+            interrupt::check()?;
+            let (number, nbytes, hidden) = (place.number, place.size() * itemsize, grid.hidden(&place));
+            blocks.clear();
+            cuts.each(&grid.seen(place), |block, first| {
+                blocks.push((block.clone(), hidden + first));
+                Ok(())
+            })?;
+            let rows = row..row + blocks.len();
+            row = rows.end;
+            let Some(chunk) = chunks.map.get(&number).filter(|c| c.encoding() != Encoding::Fill) else {
+                let constant = chunks.map.get(&number).map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
+                let value = Scalar::from_le_bytes(self.dtype, constant);
+                for state in states.iter_mut() {
+                    blocks
+                        .iter()
+                        .try_for_each(|(block, _)| state.add_fill(&value, None, &block.shape, &block.offset))?;
+                }
+                continue;
+            };
+            let seals = || blocks.iter().map(|(block, first)| seal(chunk, *first, block.size()));
+            if rows.clone().zip(seals()).all(|(row, seal)| tables.iter().all(|t| t.is_of(row, seal))) {
+                for (state, table) in states.iter_mut().zip(&tables) {
+                    rows.clone().for_each(|row| state.merge_summary(&table.row(row)[1..]));
+                }
+                continue;
+            }
+            chunk.with_elements(number, nbytes, itemsize, |elements| {
+                for ((row, seal), (block, first)) in rows.zip(seals()).zip(&blocks) {
+                    stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
+                    let elements = &elements[first * itemsize..][..block.size() * itemsize];
+                    for (state, table) in states.iter_mut().zip(&mut tables) {
+                        state.add_block(elements, None, &block.shape, &block.offset)?;
+                        table.put(row, seal, state);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        kinds.into_iter().zip(tables).for_each(|(kind, table)| kept.put(kind, table));
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use triomphe::Arc;
+
+    use super::*;
+    use crate::nd::array::{StoreOptions, View};
+    use crate::nd::codec::Policy;
+    use crate::nd::dtype::Dtype;
+    use crate::nd::kernels::axes::AxisSet;
+    use crate::nd::kernels::reduce::{Op, Options, Reduction};
+    use crate::nd::shape::Shape;
+    use crate::nd::source::SliceSource;
+
+    fn reduced(array: &Arc<Array>, op: Op, skip_nan: bool) -> Vec<u8> {
+        let view = View::new(Arc::clone(array), None, None).unwrap();
+        let options = Options { skip_nan, ..Options::default() };
+        let plan =
+            Reduction::with(op, array.dtype(), view.shape(), &AxisSet::all(view.shape().ndim()), &options).unwrap();
+        let mut state = [plan.start().unwrap()];
+        view.add_to(&mut state).unwrap();
+        state[0].finish().unwrap().2
+    }
+
+    #[test]
+    fn summaries_give_the_bits_of_the_elements_until_a_chunk_changes() {
+        let elements: Vec<f64> =
+            (0..40_000).map(|i| if i == 77 { f64::NAN } else { f64::from(i % 997) / 7.0 }).collect();
+        for (policy, chunk) in [(Policy::Raw, [100, 50]), (Policy::Lz4, [64, 200])] {
+            let options = StoreOptions {
+                policy,
+                chunk_shape: Some(Shape::from(chunk)),
+                codec_given: true,
+                ..StoreOptions::default()
+            };
+            let shape = Shape::from([200, 200]);
+            let store = |elements: &[f64]| {
+                let mut source = SliceSource::new(bytemuck::cast_slice(elements));
+                Arc::new(Array::from_source(Dtype::Float64, &shape, &mut source, &options).unwrap())
+            };
+            let mut array = store(&elements);
+            let before = array.memory();
+            let mut changed = elements.clone();
+            changed[5] = 1e6;
+            for op in Op::ALL {
+                for skip_nan in [false, true] {
+                    let first = reduced(&array, *op, skip_nan);
+                    assert_eq!(reduced(&array, *op, skip_nan), first, "{op:?}");
+                    assert_eq!(reduced(&store(&elements), *op, skip_nan), first, "{op:?}");
+                }
+            }
+            assert!(array.memory() > before);
+            // One chunk is another one now; the rest are as they were.
+            let other = store(&changed);
+            let Body::Rich(new) = &other.body else { unreachable!() };
+            let Storage::Chunked(new) = &new.storage else { unreachable!() };
+            let chunk = new.map[&0].clone();
+            let own = Arc::get_mut(&mut array).unwrap();
+            own.chunks_mut().unwrap().insert(0, chunk);
+            for op in Op::ALL {
+                assert_eq!(reduced(&array, *op, true), reduced(&other, *op, true), "{op:?}");
+                assert_eq!(reduced(&array, *op, false), reduced(&other, *op, false), "{op:?}");
+            }
+            assert_eq!(Array::clone(&array).summary_tables(), array.summary_tables(), "a copy has its own");
+        }
+    }
+
+    /// However long the chunks that a codec gets, a reduction groups the elements in one way; also of a slice, and also
+    /// where rows were dropped in front.
+    #[test]
+    fn every_codec_gives_the_same_bits() {
+        let shape = Shape::from([2000, 3, 100]);
+        let mut x = 7u64;
+        let elements: Vec<f64> = (0..600_000)
+            .map(|_| {
+                x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (x >> 11) as f64 / 1e10 - 3e5
+            })
+            .collect();
+        let results = |policy| {
+            let options = StoreOptions { policy, ..StoreOptions::default() };
+            let mut source = SliceSource::new(bytemuck::cast_slice(&elements));
+            let mut array = Array::from_source(Dtype::Float64, &shape, &mut source, &options).unwrap();
+            let mut results = Vec::new();
+            for most in [2000, 1990, 1700, 301] {
+                array.append(0, &[], &Shape::from([0, 3, 100]), Some(most), &options, usize::MAX).unwrap();
+                let shared = Arc::new(array.clone());
+                for op in [Op::Sum, Op::Var, Op::Norm, Op::Prod, Op::Max] {
+                    for _ in 0..2 {
+                        results.push(reduced(&shared, op, false));
+                    }
+                    for index in ["3:-5", "::2", "::-1,1", "7:,:,3:90:2", "[5,1,9]"] {
+                        let index = crate::nd::index::Index::parse(index.as_bytes()).unwrap();
+                        let view = View::new(Arc::clone(&shared), Some(&index), None).unwrap();
+                        for axes in
+                            [AxisSet::all(view.shape().ndim()), AxisSet::new(&[0], view.shape().ndim()).unwrap()]
+                        {
+                            let plan =
+                                Reduction::with(op, Dtype::Float64, view.shape(), &axes, &Options::default()).unwrap();
+                            let mut state = [plan.start().unwrap()];
+                            view.add_to(&mut state).unwrap();
+                            results.push(state[0].finish().unwrap().2);
+                        }
+                    }
+                }
+            }
+            let chunks = array.chunks().unwrap().stored().len();
+            (results, chunks)
+        };
+        let (raw, few) = results(Policy::Raw);
+        let (encoded, many) = results(Policy::Lz4);
+        assert!(few < many);
+        for (i, (raw, encoded)) in raw.iter().zip(&encoded).enumerate() {
+            assert_eq!(raw, encoded, "result {i}");
+        }
+    }
+}

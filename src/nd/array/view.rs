@@ -1,0 +1,439 @@
+//! What a reduction looks at: an array or a part of it, behind a mask, block by block.
+//!
+//! A whole array is read chunk by chunk, and so is what slices and integers select, without a copy of the selection: of each
+//! chunk, the part that is selected. Only what lists select is copied together first. A mask is read alongside.
+
+use std::sync::atomic::Ordering;
+
+use smallvec::SmallVec;
+use triomphe::Arc;
+
+use super::{Array, Block, Effort, Figure};
+use crate::nd::chunk::Chunk;
+use crate::nd::codec::{fill_with, Encoding};
+use crate::nd::dtype::Dtype;
+use crate::nd::error::{Error, Result};
+use crate::nd::grid::{c_steps, copy_region, Grid, Part, PerAxis};
+use crate::nd::index::{AxisRange, Basic, Index, Selection};
+use crate::nd::interrupt;
+use crate::nd::kernels::reduce::{Op, Options, State};
+use crate::nd::memory;
+use crate::nd::scalar::Scalar;
+use crate::nd::shape::Shape;
+use crate::nd::stats;
+
+/// A part of an array, and which of its elements count. It holds what it looks at, and can go to another thread.
+#[derive(Clone, Debug)]
+pub struct View {
+    array: Arc<Array>,
+    selection: Option<Selection>,
+    mask: Option<Arc<Array>>,
+    shape: Shape,
+}
+
+/// A block of a view.
+#[derive(Debug)]
+pub struct ViewBlock<'b> {
+    /// Its lengths, one for each axis of the view.
+    pub lens: &'b [usize],
+    /// Where it stands in the view.
+    pub offset: &'b [usize],
+    /// Its elements.
+    pub elements: Block<'b>,
+    /// One byte for each element, 0 where it does not count; none where all do.
+    pub mask: Option<&'b [u8]>,
+}
+
+impl View {
+    /// What `index` selects of an array, or all of it.
+    ///
+    /// # Errors
+    /// `INDEX` and the others of [`Index::resolve`]; for a mask, `DTYPE` where it is not bool and `SHAPE` where it does not
+    /// broadcast to the view.
+    pub fn new(array: Arc<Array>, index: Option<&Index>, mask: Option<Arc<Array>>) -> Result<View> {
+        let selection = index.map(|index| index.resolve(&array.shape())).transpose()?;
+        let mut view = View::of(array, selection)?;
+        let shape = &view.shape;
+        if let Some(mask) = &mask {
+            if mask.dtype != Dtype::Bool {
+                let hint = "a mask is an array of bool";
+                return Err(Error::UnsupportedDtype { dtype: mask.dtype, by: "WHERE", hint });
+            }
+            let given = mask.shape();
+            let fits = given.ndim() <= shape.ndim()
+                && given.iter().rev().zip(shape.iter().rev()).all(|(&m, &n)| m == n || m == 1);
+            if !fits {
+                return Err(Error::MaskShape { mask: given, shape: shape.clone() });
+            }
+        }
+        view.mask = mask;
+        Ok(view)
+    }
+
+    /// What a selection that was resolved for the array selects of it, or all of it.
+    ///
+    /// # Errors
+    /// `LIMIT` where it is larger than can be addressed.
+    pub fn of(array: Arc<Array>, selection: Option<Selection>) -> Result<View> {
+        let shape = selection.as_ref().map_or_else(|| array.shape(), |s| s.out_shape().clone());
+        shape.size_and_bytes(array.dtype)?;
+        Ok(View { array, selection, mask: None, shape })
+    }
+
+    /// What reading it takes.
+    pub fn effort(&self) -> Effort {
+        self.selection.as_ref().map_or_else(|| self.array.effort(), |s| self.array.effort_of(s))
+    }
+
+    /// The array that is looked at.
+    pub fn array(&self) -> &Array {
+        &self.array
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> Dtype {
+        self.array.dtype
+    }
+
+    /// The view's shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// How many elements the view has, whatever the mask.
+    pub fn size(&self) -> usize {
+        self.shape.len_or_max()
+    }
+
+    /// Bytes of elements that are read.
+    pub fn nbytes(&self) -> usize {
+        self.size().saturating_mul(self.array.dtype.itemsize())
+    }
+
+    /// Bytes that are copied together before anything is read.
+    pub fn copied_bytes(&self) -> usize {
+        match self.selection {
+            Some(Selection::Advanced(_)) => self.nbytes(),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is the whole of an array, without a mask.
+    pub fn is_whole(&self) -> bool {
+        self.selection.is_none() && self.mask.is_none()
+    }
+
+    /// Whether there is a mask.
+    pub fn is_masked(&self) -> bool {
+        self.mask.is_some()
+    }
+
+    /// What `op` gave of the whole array, where that is asked and remembered.
+    pub fn figure(&self, op: Op, options: &Options) -> Option<Figure> {
+        let is_plain = self.is_whole() && options.dtype.is_none() && options.ddof == 0.0;
+        is_plain.then(|| self.array.figure(op, options.skip_nan)).flatten()
+    }
+
+    /// Remembers what a reduction of the whole array gave, where it was one.
+    pub fn remember(&self, op: Op, options: &Options, dtype: Dtype, bytes: &[u8], taken: u64) {
+        if self.is_whole() && options.dtype.is_none() && options.ddof == 0.0 {
+            self.array.remember(op, options.skip_nan, dtype, bytes, taken);
+        }
+    }
+
+    /// Adds every block to a state.
+    ///
+    /// # Errors
+    /// As [`View::blocks`].
+    pub fn add_to(&self, states: &mut [State]) -> Result<()> {
+        if self.is_whole() && self.array.add_summarised(states)? {
+            return Ok(());
+        }
+        let dtype = self.dtype();
+        self.blocks(&mut |block| {
+            stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
+            for state in states.iter_mut() {
+                match block.elements {
+                    Block::Elements(bytes) => state.add_block(bytes, block.mask, block.lens, block.offset)?,
+                    Block::Fill(element) => {
+                        state.add_fill(&Scalar::from_le_bytes(dtype, element), block.mask, block.lens, block.offset)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `f` with every block, in chunk order.
+    ///
+    /// # Errors
+    /// `CORRUPT` where a chunk does not decode; `OOM`; whatever `f` answers, at once.
+    pub fn blocks(&self, f: &mut dyn FnMut(&ViewBlock<'_>) -> Result<()>) -> Result<()> {
+        match &self.selection {
+            None => self.array.blocks(|place, elements| self.masked(elements, &place.shape, &place.offset, f)),
+            Some(Selection::Basic(basic)) => self.basic_blocks(basic, f),
+            Some(selection @ Selection::Advanced(_)) => {
+                let copied = self.array.read(selection)?;
+                let bytes = memory::bytes(&copied, self.nbytes());
+                let zero: PerAxis<usize> = SmallVec::from_elem(0, self.shape.ndim());
+                match bytes.is_empty() {
+                    true => Ok(()),
+                    false => self.masked(Block::Elements(bytes), &self.shape, &zero, f),
+                }
+            }
+        }
+    }
+
+    /// The blocks of a selection by slices and integers.
+    fn basic_blocks(&self, basic: &Basic, f: &mut dyn FnMut(&ViewBlock<'_>) -> Result<()>) -> Result<()> {
+        let array = &*self.array;
+        let itemsize = array.dtype.itemsize();
+        let source_shape = array.shape();
+        let whole;
+        let (grid, chunks) = match array.chunks() {
+            Some(chunks) => (array.grid_of(chunks), Some(chunks)),
+            None => {
+                whole = Shape::new(&source_shape.iter().map(|d| (*d).max(1)).collect::<PerAxis<usize>>())?;
+                (Grid::new(&source_shape, &whole, array.dtype)?, None)
+            }
+        };
+        // Long chunks are looked at block by block, so that a sum is grouped in one way whatever the codec.
+        let blocks = array.block_grid(&grid);
+        let strides = grid.stored_shape().c_strides();
+        let mut copied: Vec<u64> = Vec::new();
+        let mut decoded = Decoded::default();
+        blocks.as_ref().map_or(&grid, |(blocks, _)| blocks).parts(&basic.axes, |part| {
+            interrupt::check()?;
+            let (lens, offset) = place(&basic.axes, part, &self.shape);
+            let mut with = |elements: &[u8]| {
+                let bytes = part.counts.iter().product::<usize>() * itemsize;
+                if is_run(part) {
+                    let first = part.chunk_start * itemsize;
+                    return self.masked(Block::Elements(&elements[first..first + bytes]), &lens, &offset, f);
+                }
+                let words = memory::words_for(bytes);
+                copied.try_reserve(words.saturating_sub(copied.len())).map_err(|_| Error::OutOfMemory { bytes })?;
+                copied.resize(words.max(copied.len()), 0);
+                let out = memory::bytes_mut(&mut copied, bytes);
+                let (steps, counts) = (c_steps(&part.counts), &part.counts);
+                copy_region(elements, part.chunk_start, &part.chunk_strides, out, 0, &steps, counts, itemsize);
+                self.masked(Block::Elements(out), &lens, &offset, f)
+            };
+            // The chunk that the part lies in, and the first element of the part's block in it.
+            let (chunk, first) = match &blocks {
+                None => (part.chunk.clone(), 0),
+                Some((_, more)) => {
+                    let rows = std::iter::once(*more).chain(std::iter::repeat(0));
+                    let places = part.chunk.offset.iter().zip(rows).map(|(at, more)| at + more);
+                    let flat = places.zip(&strides).map(|(at, stride)| at * stride).sum();
+                    let (chunk, start) = grid.chunk_of_run(flat);
+                    (chunk, flat - start)
+                }
+            };
+            let block = first * itemsize..(first + part.chunk.size()) * itemsize;
+            let Some(chunks) = chunks else { return with(&array.plain_bytes().unwrap_or_default()[block]) };
+            match chunks.map.get(&chunk.number) {
+                Some(c) if c.encoding() == Encoding::Raw => with(&c.stored_bytes()[block]),
+                Some(c) if c.encoding() != Encoding::Fill => {
+                    let nbytes = chunk.size() * itemsize;
+                    match part.chunk.size() == chunk.size() {
+                        true => c.with_elements(chunk.number, nbytes, itemsize, with),
+                        false => with(&decoded.elements(c, chunk.number, nbytes, itemsize)?[block]),
+                    }
+                }
+                constant => {
+                    let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
+                    self.masked(Block::Fill(element), &lens, &offset, f)
+                }
+            }
+        })
+    }
+
+    /// Calls `f` with a block and its part of the mask.
+    fn masked(
+        &self,
+        elements: Block<'_>,
+        lens: &[usize],
+        offset: &[usize],
+        f: &mut dyn FnMut(&ViewBlock<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(mask) = &self.mask else { return f(&ViewBlock { lens, offset, elements, mask: None }) };
+        let mask = mask_block(mask, lens, offset)?;
+        f(&ViewBlock { lens, offset, elements, mask: Some(&mask) })
+    }
+}
+
+/// The chunk that was decoded last: its blocks come one after the other.
+#[derive(Default)]
+struct Decoded {
+    number: Option<u64>,
+    words: Vec<u64>,
+}
+
+impl Decoded {
+    fn elements(&mut self, chunk: &Chunk, number: u64, nbytes: usize, itemsize: usize) -> Result<&[u8]> {
+        if self.number != Some(number) {
+            self.number = None;
+            let more = memory::words_for(nbytes).saturating_sub(self.words.len());
+            self.words.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: nbytes })?;
+            self.words.resize(self.words.len() + more, 0);
+            chunk.decode_into(number, itemsize, memory::bytes_mut(&mut self.words, nbytes))?;
+            self.number = Some(number);
+        }
+        Ok(memory::bytes(&self.words, nbytes))
+    }
+}
+
+/// Where a part of a selection stands in the result. Both have the same axes in the same order, apart from those of length
+/// 1: integers drop them, newaxis adds them.
+fn place(axes: &[AxisRange], part: &Part, shape: &Shape) -> (PerAxis<usize>, PerAxis<usize>) {
+    let mut outs: PerAxis<usize> = SmallVec::from_elem(0, axes.len());
+    let mut rest = part.out_start;
+    for (out, axis) in outs.iter_mut().zip(axes).rev() {
+        *out = rest % axis.len;
+        rest /= axis.len;
+    }
+    let mut long = axes.iter().zip(&part.counts).zip(&outs).filter(|((axis, _), _)| axis.len != 1);
+    let (mut lens, mut offset): (PerAxis<usize>, PerAxis<usize>) = Default::default();
+    for &dim in shape.iter() {
+        let (len, at) = match dim {
+            1 => (1, 0),
+            _ => long.next().map_or((1, 0), |((_, count), out)| (*count, *out)),
+        };
+        lens.push(len);
+        offset.push(at);
+    }
+    (lens, offset)
+}
+
+/// Whether a part is one run of its chunk's elements.
+fn is_run(part: &Part) -> bool {
+    let mut run = 1isize;
+    for (&count, &stride) in part.counts.iter().zip(&part.chunk_strides).rev() {
+        if count != 1 && stride != run {
+            return false;
+        }
+        run *= count as isize; // at most a chunk's size
+    }
+    true
+}
+
+/// The mask of a block, one byte for each of its elements.
+fn mask_block(mask: &Array, lens: &[usize], offset: &[usize]) -> Result<Vec<u8>> {
+    let shape = mask.shape();
+    let lead = lens.len() - shape.ndim();
+    let axes: SmallVec<[AxisRange; 4]> = shape
+        .iter()
+        .zip(lens[lead..].iter().zip(&offset[lead..]))
+        .map(|(&dim, (&len, &at))| if dim == 1 { AxisRange::whole(1) } else { AxisRange { start: at, step: 1, len } })
+        .collect();
+    let counts: PerAxis<usize> = axes.iter().map(|a| a.len).collect();
+    let (own, total): (usize, usize) = (counts.iter().product(), lens.iter().product());
+    let out_shape = Shape::new(&counts)?;
+    let read = mask.read(&Selection::Basic(Basic { axes, out_shape }))?;
+    let read = memory::bytes(&read, own);
+    let mut out = memory::bytes_with_capacity(total)?;
+    if own == total {
+        out.extend_from_slice(read);
+        return Ok(out);
+    }
+    out.resize(total, 0);
+    if own == 1 {
+        fill_with(read, &mut out);
+        return Ok(out);
+    }
+    // Broadcast: an axis of length 1 stands still.
+    let own_steps = c_steps(&counts);
+    let strides: PerAxis<isize> = std::iter::repeat_n(0, lead)
+        .chain(shape.iter().zip(&own_steps).map(|(&dim, &step)| if dim == 1 { 0 } else { step }))
+        .collect();
+    copy_region(read, 0, &strides, &mut out, 0, &c_steps(lens), lens, 1);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nd::array::StoreOptions;
+    use crate::nd::source::SliceSource;
+
+    fn array(dtype: Dtype, shape: &[usize], chunk: Option<&[usize]>, bytes: &[u8]) -> Arc<Array> {
+        let chunk_shape = chunk.map(|c| Shape::new(c).unwrap());
+        let options = StoreOptions { chunk_shape, ..StoreOptions::default() };
+        let shape = Shape::new(shape).unwrap();
+        Arc::new(Array::from_source(dtype, &shape, &mut SliceSource::new(bytes), &options).unwrap())
+    }
+
+    /// The elements of a view, put where its blocks say, and its mask.
+    fn gathered(view: &View) -> (Vec<u8>, Vec<u8>) {
+        let mut out = (vec![255; view.size()], vec![255; view.size()]);
+        let steps = c_steps(view.shape());
+        view.blocks(&mut |block| {
+            let size: usize = block.lens.iter().product();
+            let elements = match block.elements {
+                Block::Elements(bytes) => bytes.to_vec(),
+                Block::Fill(element) => element.repeat(size),
+            };
+            assert_eq!(elements.len(), size);
+            let start = block.offset.iter().zip(&steps).map(|(o, s)| o * *s as usize).sum();
+            let own = c_steps(block.lens);
+            let mask = block.mask.map_or(vec![1; size], <[u8]>::to_vec);
+            copy_region(&elements, 0, &own, &mut out.0, start, &steps, block.lens, 1);
+            copy_region(&mask, 0, &own, &mut out.1, start, &steps, block.lens, 1);
+            Ok(())
+        })
+        .unwrap();
+        out
+    }
+
+    #[test]
+    fn blocks_are_what_the_index_selects_and_the_mask_broadcasts() {
+        let shape = [7usize, 5, 6];
+        let bytes: Vec<u8> = (0..210).collect();
+        let mask_bytes: Vec<u8> = (0..30).map(|i| u8::from(i % 3 == 1)).collect();
+        for chunk in [None, Some(&[7usize, 5, 6][..]), Some(&[2, 2, 4]), Some(&[1, 5, 6]), Some(&[3, 5, 1])] {
+            let array = array(Dtype::UInt8, &shape, chunk, &bytes);
+            for index in
+                ["", "...", "1", "::-2", "1:6,2", "None,3:,None,::2,-1", "2,3,4", ":,:,::-1", "[0,3],1:", "3:3"]
+            {
+                let index = Index::parse(index.as_bytes()).unwrap();
+                let selection = index.resolve(&Shape::from(shape)).unwrap();
+                let want: Vec<u8> = selection.positions(&Shape::from(shape)).map(|p| bytes[p]).collect();
+                let view = View::new(array.clone(), Some(&index), None).unwrap();
+                assert_eq!(gathered(&view).0, want, "{index:?} in chunks {chunk:?}");
+            }
+            for (mask_shape, mask_chunk) in [
+                (&[5usize, 6][..], None),
+                (&[5, 1], None),
+                (&[6], None),
+                (&[1], None),
+                (&[], None),
+                (&[5, 6], Some(&[2, 3][..])),
+            ] {
+                let size: usize = mask_shape.iter().product();
+                let mask = self::array(Dtype::Bool, mask_shape, mask_chunk, &mask_bytes[..size]);
+                let view = View::new(array.clone(), None, Some(mask)).unwrap();
+                let (elements, got) = gathered(&view);
+                assert_eq!(elements, bytes);
+                for (i, m) in got.iter().enumerate() {
+                    let at = match mask_shape {
+                        [5, 6] => i % 30,
+                        [5, 1] => i / 6 % 5,
+                        [6] => i % 6,
+                        _ => 0,
+                    };
+                    assert_eq!(*m, mask_bytes[at], "{mask_shape:?} at {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn masks_of_another_dtype_or_shape_are_refused() {
+        let of = |dtype, shape: &[usize]| array(dtype, shape, None, &vec![0; shape.iter().product::<usize>()]);
+        let refuse = |mask| View::new(of(Dtype::UInt8, &[2, 3]), None, Some(mask)).unwrap_err().to_string();
+        assert_eq!(refuse(of(Dtype::UInt8, &[2, 3])), "DTYPE WHERE cannot carry uint8 (a mask is an array of bool)");
+        assert_eq!(refuse(of(Dtype::Bool, &[2])), "SHAPE a mask of shape (2,) does not broadcast to (2, 3)");
+        assert_eq!(refuse(of(Dtype::Bool, &[1, 2, 3])), "SHAPE a mask of shape (1, 2, 3) does not broadcast to (2, 3)");
+    }
+}

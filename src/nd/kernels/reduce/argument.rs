@@ -1,0 +1,204 @@
+//! `ARGMIN` and `ARGMAX`: where the first of the best elements stands. The first NaN, where there is one; both zeros are
+//! equal.
+//!
+//! Blocks count positions from 0; those of a block are made the array's when it is done.
+
+use std::marker::PhantomData;
+
+use super::kernel::{Kernel, Seen};
+use super::order::{Ordered, STRIP};
+
+/// The kernel of the least element's position.
+pub struct ArgMin<T>(PhantomData<fn() -> T>);
+
+/// The kernel of the greatest element's position.
+pub struct ArgMax<T>(PhantomData<fn() -> T>);
+
+/// States of a cell, beside its position in the last word; no element yet is 0.
+const NOTHING: u64 = 0;
+const NUMBER: u64 = 1;
+const NAN: u64 = 2;
+
+/// Elements that make one block: the best block is looked through once more.
+const BLOCK: usize = 1024;
+
+/// Where the first element stands that `is_it`. A look at 64 of them is one without branches.
+#[inline(always)]
+fn find<T: Copy>(block: &[T], is_it: impl Fn(T) -> bool) -> Option<usize> {
+    let group = block.chunks(64).position(|few| few.iter().fold(false, |any, &x| any | is_it(x)))?;
+    let i = block[group * 64..].iter().position(|&x| is_it(x))?;
+    Some(group * 64 + i)
+}
+
+/// The best element so far, and where it stands.
+struct First<T>(PhantomData<T>);
+
+impl<T: Ordered> First<T> {
+    #[inline(always)]
+    fn element(cell: &T::Slot) -> T {
+        bytemuck::pod_read_unaligned(&bytemuck::bytes_of(cell)[..std::mem::size_of::<T>()])
+    }
+
+    #[inline(always)]
+    fn tag(cell: &T::Slot) -> u64 {
+        cell.as_ref().last().copied().unwrap_or(NOTHING)
+    }
+
+    #[inline(always)]
+    fn state(cell: &T::Slot) -> u64 {
+        Self::tag(cell) & 3
+    }
+
+    #[inline(always)]
+    fn position(cell: &T::Slot) -> u64 {
+        Self::tag(cell) >> 2
+    }
+
+    #[inline(always)]
+    fn set(cell: &mut T::Slot, element: T, state: u64, position: u64) {
+        bytemuck::bytes_of_mut(cell)[..std::mem::size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&element));
+        if let Some(tag) = cell.as_mut().last_mut() {
+            *tag = position << 2 | state; // a position is below 2^62
+        }
+    }
+
+    /// Whether a number would be better than what is there.
+    #[inline(always)]
+    fn yields_to<const GREATEST: bool>(cell: &T::Slot, key: T::Key) -> bool {
+        let own = Self::element(cell).key();
+        match Self::state(cell) {
+            NOTHING => true,
+            NUMBER if GREATEST => own < key,
+            NUMBER => key < own,
+            _ => false,
+        }
+    }
+
+    fn add_run<const GREATEST: bool>(cell: &mut T::Slot, run: &[T], at: u64) {
+        if Self::state(cell) == NAN {
+            return;
+        }
+        // The best block, and within it, once, the element.
+        let mut best: Option<(usize, T::Key)> = None;
+        for (number, block) in run.chunks(BLOCK).enumerate() {
+            let (key, has_nan) = if GREATEST { T::greatest(block) } else { T::least(block) };
+            if has_nan {
+                if let Some(i) = find(block, |x| x.is_nan()) {
+                    return Self::set(cell, block[i], NAN, at + (number * BLOCK + i) as u64);
+                }
+            }
+            let is_better = match best {
+                None => Self::yields_to::<GREATEST>(cell, key),
+                Some((_, own)) if GREATEST => own < key,
+                Some((_, own)) => key < own,
+            };
+            if is_better {
+                best = Some((number, key));
+            }
+        }
+        if let Some((number, key)) = best {
+            let block = &run[number * BLOCK..];
+            if let Some(i) = find(&block[..block.len().min(BLOCK)], |x| x.key() == key) {
+                Self::set(cell, block[i], NUMBER, at + (number * BLOCK + i) as u64);
+            }
+        }
+    }
+
+    fn add_rows<const GREATEST: bool>(cells: &mut [T::Slot], rows: &[T], at: u64) {
+        let len = cells.len();
+        let has_nan = rows.chunks(BLOCK).any(|few| few.iter().fold(false, |nan, x| nan | x.is_nan()));
+        if has_nan {
+            // Column by column: NaN is rare.
+            for (i, cell) in cells.iter_mut().enumerate() {
+                let column = rows.chunks_exact(len).zip(at..);
+                column.for_each(|(row, at)| Self::add_run::<GREATEST>(cell, &row[i..=i], at));
+            }
+            return;
+        }
+        let start = if GREATEST { T::BOTTOM } else { T::TOP };
+        for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
+            let (mut keys, mut found) = ([start; STRIP], [at; STRIP]);
+            let (keys, found) = (&mut keys[..cells.len()], &mut found[..cells.len()]);
+            for ((key, found), cell) in keys.iter_mut().zip(&mut *found).zip(&*cells) {
+                let is_number = Self::state(cell) == NUMBER;
+                *key = if is_number { Self::element(cell).key() } else { *key };
+                *found = if is_number { Self::position(cell) } else { *found };
+            }
+            if GREATEST {
+                T::first_greatest(keys, found, rows, len, strip * STRIP, at);
+            } else {
+                T::first_least(keys, found, rows, len, strip * STRIP, at);
+            }
+            for ((cell, key), found) in cells.iter_mut().zip(keys).zip(found) {
+                if Self::state(cell) != NAN {
+                    Self::set(cell, T::of_key(*key), NUMBER, *found);
+                }
+            }
+        }
+    }
+
+    /// What is at the lower position wins where both are equal.
+    #[inline(always)]
+    fn merge<const GREATEST: bool>(cell: &mut T::Slot, other: &T::Slot) {
+        let key = Self::element(other).key();
+        let is_before = || Self::position(other) < Self::position(cell);
+        let takes = match (Self::state(cell), Self::state(other)) {
+            (_, NOTHING) => false,
+            (NOTHING, _) | (NUMBER, NAN) => true,
+            (NAN, NAN) => is_before(),
+            (NUMBER, NUMBER) => {
+                Self::yields_to::<GREATEST>(cell, key) || (Self::element(cell).key() == key && is_before())
+            }
+            _ => false,
+        };
+        if takes {
+            *cell = *other;
+        }
+    }
+}
+
+macro_rules! kernel {
+    ($kernel:ident, $greatest:expr) => {
+        impl<T: Ordered> Kernel for $kernel<T> {
+            type Elem = T;
+            type Cell = T::Slot;
+            type Out = i64;
+            const EMPTY: T::Slot = bytemuck::zeroed();
+            const PIECE: usize = BLOCK;
+            const HOLDS_POSITIONS: bool = true;
+            const IS_EXACT: bool = true;
+            fn run(cell: &mut T::Slot, run: &[T]) {
+                First::<T>::add_run::<$greatest>(cell, run, 0);
+            }
+            fn rows(cells: &mut [T::Slot], rows: &[T]) {
+                First::<T>::add_rows::<$greatest>(cells, rows, 0);
+            }
+            fn run_at(cell: &mut T::Slot, run: &[T], at: u64) {
+                First::<T>::add_run::<$greatest>(cell, run, at);
+            }
+            fn rows_at(cells: &mut [T::Slot], rows: &[T], at: u64) {
+                First::<T>::add_rows::<$greatest>(cells, rows, at);
+            }
+            fn merge(cell: &mut T::Slot, other: &T::Slot) {
+                First::<T>::merge::<$greatest>(cell, other);
+            }
+            fn finish(cell: &T::Slot, _: &Seen) -> i64 {
+                First::<T>::position(cell) as i64 // below the size of an array
+            }
+            fn place(cell: &mut T::Slot, to_array: &dyn Fn(u64) -> u64) {
+                if let Some(tag) = cell.as_mut().last_mut().filter(|tag| **tag != NOTHING) {
+                    *tag = to_array(*tag >> 2) << 2 | *tag & 3;
+                }
+            }
+            fn shift(cells: &mut [T::Slot], by: u64) {
+                for cell in cells {
+                    if let Some(tag) = cell.as_mut().last_mut() {
+                        *tag += if *tag == NOTHING { 0 } else { by << 2 };
+                    }
+                }
+            }
+        }
+    };
+}
+kernel!(ArgMin, false);
+kernel!(ArgMax, true);

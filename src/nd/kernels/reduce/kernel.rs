@@ -1,0 +1,228 @@
+//! What an operation has to bring, and how it is run over blocks with its types forgotten.
+
+use bytemuck::Pod;
+
+use super::cells::Tally;
+use super::walk::{each_reduced, Inner, Walk};
+use crate::nd::dtype::{Dtype, Element};
+use crate::nd::kernels::{elements, elements_mut};
+use crate::nd::scalar::Scalar;
+
+/// One operation on one element type.
+pub(super) trait Kernel: 'static {
+    /// What blocks hold.
+    type Elem: Element;
+    /// What is kept for one element of the result.
+    type Cell: Pod + Send + Sync;
+    /// The result's element.
+    type Out: Element;
+    /// The cell of no elements.
+    const EMPTY: Self::Cell;
+    /// Both loops keep this promise: so many elements (or rows) and then more are the same as all at once.
+    const PIECE: usize;
+    /// Whether cells hold positions, counted in the reduced elements of a block.
+    const HOLDS_POSITIONS: bool = false;
+    /// Whether adding to a cell gives the bits of merging into it what was added to an empty one.
+    const IS_EXACT: bool = false;
+    /// Adds a contiguous run of elements to one cell.
+    fn run(cell: &mut Self::Cell, run: &[Self::Elem]);
+    /// Adds rows of `cells.len()` elements each, element by element.
+    fn rows(cells: &mut [Self::Cell], rows: &[Self::Elem]);
+    /// [`Kernel::run`], the first element at this position.
+    fn run_at(cell: &mut Self::Cell, run: &[Self::Elem], _at: u64) {
+        Self::run(cell, run);
+    }
+    /// [`Kernel::rows`], the first row at this position.
+    fn rows_at(cells: &mut [Self::Cell], rows: &[Self::Elem], _at: u64) {
+        Self::rows(cells, rows);
+    }
+    /// Adds what `other` saw after what this cell saw.
+    fn merge(cell: &mut Self::Cell, other: &Self::Cell);
+    /// [`Kernel::merge`] for many cells.
+    fn merge_all(cells: &mut [Self::Cell], others: &[Self::Cell]) {
+        cells.iter_mut().zip(others).for_each(|(cell, other)| Self::merge(cell, other));
+    }
+    /// The result of a cell.
+    fn finish(cell: &Self::Cell, seen: &Seen) -> Self::Out;
+    /// Makes a block's positions those of the array.
+    fn place(_cell: &mut Self::Cell, _to_array: &dyn Fn(u64) -> u64) {}
+    /// Moves a block's positions on.
+    fn shift(_cells: &mut [Self::Cell], _by: u64) {}
+}
+
+/// What a cell saw, and how it is to be finished.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Elements that went into the cell.
+    pub count: u64,
+    /// `DDOF`: what a variance's divisor is less than the count.
+    pub ddof: f64,
+    /// Whether NaN was left out.
+    pub skips_nan: bool,
+}
+
+/// A kernel with its types forgotten. Cells are bytes, aligned to 16.
+pub(super) trait Erased: Send + Sync {
+    fn cell_size(&self) -> usize;
+    fn out_dtype(&self) -> Dtype;
+    fn holds_positions(&self) -> bool;
+    fn is_exact(&self) -> bool;
+    /// Makes cells of zero bytes empty ones.
+    fn clear(&self, cells: &mut [u8]);
+    /// Adds a block, its first reduced element at this position.
+    fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64);
+    /// Adds those elements of a block whose byte in `keep` is not 0.
+    fn chosen(&self, walk: &Walk, block: &[u8], keep: &[u8], cells: &mut [u8]);
+    fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]);
+    fn place(&self, cells: &mut [u8], to_array: &dyn Fn(u64) -> u64);
+    fn shift(&self, cells: &mut [u8], by: u64);
+    fn merge(&self, cells: &mut [u8], others: &[u8]);
+    /// Appends the results of cells; `tallies` has one entry for each of them, or none where `seen` holds for all.
+    fn finish(&self, cells: &[u8], tallies: &[Tally], seen: Seen, out: &mut Vec<u8>);
+}
+
+/// A kernel as an [`Erased`] one.
+pub(super) struct Typed<K>(std::marker::PhantomData<fn() -> K>);
+
+impl<K> Typed<K> {
+    pub const NEW: Typed<K> = Typed(std::marker::PhantomData);
+}
+
+impl<K: Kernel> Typed<K> {
+    /// Adds the kept elements of a run that begins at a position, closed up, in pieces.
+    fn closed_up(cell: &mut K::Cell, run: impl Iterator<Item = (K::Elem, bool)>, at: u64, scratch: &mut Vec<K::Elem>) {
+        scratch.clear();
+        for ((element, is_kept), at) in run.zip(at..) {
+            if !is_kept {
+                continue;
+            }
+            if K::HOLDS_POSITIONS {
+                K::run_at(cell, &[element], at);
+                continue;
+            }
+            scratch.push(element);
+            if scratch.len() == K::PIECE {
+                K::run(cell, scratch);
+                scratch.clear();
+            }
+        }
+        if !scratch.is_empty() {
+            K::run(cell, scratch);
+        }
+    }
+}
+
+impl<K: Kernel> Erased for Typed<K> {
+    fn cell_size(&self) -> usize {
+        std::mem::size_of::<K::Cell>()
+    }
+
+    fn out_dtype(&self) -> Dtype {
+        K::Out::DTYPE
+    }
+
+    fn holds_positions(&self) -> bool {
+        K::HOLDS_POSITIONS
+    }
+
+    fn is_exact(&self) -> bool {
+        K::IS_EXACT
+    }
+
+    fn clear(&self, cells: &mut [u8]) {
+        if bytemuck::bytes_of(&K::EMPTY).iter().any(|&b| b != 0) {
+            elements_mut::<K::Cell>(cells).fill(K::EMPTY);
+        }
+    }
+
+    fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64) {
+        let block: &[K::Elem] = elements(block);
+        let cells: &mut [K::Cell] = elements_mut(cells);
+        match walk.inner() {
+            (Inner::Run(len), []) => K::run_at(&mut cells[0], &block[..len], at),
+            (Inner::Run(len), outer) => {
+                let mut runs = block.chunks_exact(len);
+                each_reduced(outer, 0, 0, &mut |cell, number| {
+                    K::run_at(&mut cells[cell], runs.next().unwrap_or(&[]), at + (number * len) as u64);
+                });
+            }
+            (Inner::Rows { rows, len }, outer) => {
+                let mut parts = block.chunks_exact(rows * len);
+                each_reduced(outer, 0, 0, &mut |cell, number| {
+                    let part = parts.next().unwrap_or(&[]);
+                    K::rows_at(&mut cells[cell..][..len], part, at + (number * rows) as u64);
+                });
+            }
+        }
+    }
+
+    fn chosen(&self, walk: &Walk, block: &[u8], keep: &[u8], cells: &mut [u8]) {
+        let block: &[K::Elem] = elements(block);
+        let cells: &mut [K::Cell] = elements_mut(cells);
+        let mut scratch = Vec::with_capacity(K::PIECE.min(block.len()));
+        let pairs = |at: usize| (block[at], keep[at] != 0);
+        let mut at = 0;
+        match walk.inner() {
+            (Inner::Run(len), outer) => each_reduced(outer, 0, 0, &mut |cell, number| {
+                let run = (at..at + len).map(pairs);
+                Self::closed_up(&mut cells[cell], run, (number * len) as u64, &mut scratch);
+                at += len;
+            }),
+            (Inner::Rows { rows, len }, outer) => each_reduced(outer, 0, 0, &mut |cell, number| {
+                for (column, cell) in cells[cell..][..len].iter_mut().enumerate() {
+                    let run = (0..rows).map(|row| pairs(at + row * len + column));
+                    Self::closed_up(cell, run, (number * rows) as u64, &mut scratch);
+                }
+                at += rows * len;
+            }),
+        }
+    }
+
+    /// Every cell sees the same elements in the same order: one is computed, through the loops that a block would take.
+    fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]) {
+        let value = bytemuck::pod_read_unaligned(&value.to_le_bytes()[..std::mem::size_of::<K::Elem>()]);
+        let (inner, outer) = walk.inner();
+        let times: usize = outer.iter().filter(|g| g.is_reduced).map(|g| g.len).product();
+        let len = match inner {
+            Inner::Run(len) => len,
+            Inner::Rows { rows, .. } => rows,
+        };
+        let piece = vec![value; len.min(K::PIECE)];
+        let mut cell = [K::EMPTY];
+        for time in 0..times {
+            let mut done = 0;
+            while done < len {
+                let part = &piece[..(len - done).min(K::PIECE)];
+                let at = (time * len + done) as u64;
+                match inner {
+                    Inner::Run(_) => K::run_at(&mut cell[0], part, at),
+                    Inner::Rows { .. } => K::rows_at(&mut cell, part, at),
+                }
+                done += part.len();
+            }
+        }
+        elements_mut(cells).fill(cell[0]);
+    }
+
+    fn place(&self, cells: &mut [u8], to_array: &dyn Fn(u64) -> u64) {
+        elements_mut(cells).iter_mut().for_each(|cell| K::place(cell, to_array));
+    }
+
+    fn shift(&self, cells: &mut [u8], by: u64) {
+        K::shift(elements_mut(cells), by);
+    }
+
+    fn merge(&self, cells: &mut [u8], others: &[u8]) {
+        K::merge_all(elements_mut(cells), elements(others));
+    }
+
+    fn finish(&self, cells: &[u8], tallies: &[Tally], seen: Seen, out: &mut Vec<u8>) {
+        let cells: &[K::Cell] = elements(cells);
+        let mut one = |cell, seen: &Seen| out.extend_from_slice(bytemuck::bytes_of(&K::finish(cell, seen)));
+        if tallies.is_empty() {
+            cells.iter().for_each(|cell| one(cell, &seen));
+        } else {
+            cells.iter().zip(tallies).for_each(|(cell, tally)| one(cell, &Seen { count: tally.taken, ..seen }));
+        }
+    }
+}

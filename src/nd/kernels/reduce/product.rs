@@ -1,0 +1,319 @@
+//! `PROD`.
+//!
+//! **Integers** are multiplied modulo 2^64.
+//!
+//! **Floats** are multiplied as fractions from 1 to 2, in float64, and their powers of two are added apart: a product
+//! overflows or vanishes only where the exact one does, whatever the order. Eight lanes multiply every eighth number of a
+//! block of 1024, and halving multiplies the lanes. Each number costs one rounding, as in NumPy.
+//!
+//! **Complex** numbers are multiplied one after the other, by the four products of their parts, and scaled by a power of
+//! two after each.
+
+use std::marker::PhantomData;
+
+use bytemuck::{Pod, Zeroable};
+use half::{bf16, f16};
+use num_complex::{Complex, Complex32, Complex64};
+
+use super::kernel::{Kernel, Seen};
+use super::versions::versions;
+use crate::nd::dtype::{Bool8, Element};
+use crate::nd::kernels::cast::{Source, Target};
+
+/// The product kernel of an element type.
+pub struct Prod<T>(PhantomData<fn() -> T>);
+
+/// Numbers of a run that are multiplied before the cell is touched; a lane's part of them stays below 2^128.
+const BLOCK: usize = 1024;
+/// Lanes of a run.
+const LANES: usize = 8;
+/// A multiple of every block.
+const PIECE: usize = 4096;
+
+/// What an element's products are kept in.
+pub(super) trait Factor: Element {
+    type Cell: Pod + Send + Sync;
+    type Out: Element;
+    const ONE: Self::Cell;
+    fn add_run(cell: &mut Self::Cell, run: &[Self]);
+    fn add_rows(cells: &mut [Self::Cell], rows: &[Self]);
+    fn multiply(cell: &mut Self::Cell, other: &Self::Cell);
+    fn result(cell: &Self::Cell) -> Self::Out;
+}
+
+impl<T: Factor> Kernel for Prod<T> {
+    type Elem = T;
+    type Cell = T::Cell;
+    type Out = T::Out;
+    const EMPTY: T::Cell = T::ONE;
+    const PIECE: usize = PIECE;
+    fn run(cell: &mut T::Cell, run: &[T]) {
+        T::add_run(cell, run);
+    }
+    fn rows(cells: &mut [T::Cell], rows: &[T]) {
+        T::add_rows(cells, rows);
+    }
+    fn merge(cell: &mut T::Cell, other: &T::Cell) {
+        T::multiply(cell, other);
+    }
+    fn finish(cell: &T::Cell, _: &Seen) -> T::Out {
+        T::result(cell)
+    }
+}
+
+#[inline(always)]
+fn whole_run<T: Source>(run: &[T]) -> u64 {
+    let mut lanes = [1u64; 16];
+    let (whole, rest) = run.as_chunks::<16>();
+    for numbers in whole {
+        lanes.iter_mut().zip(numbers).for_each(|(lane, x)| *lane = lane.wrapping_mul(x.cast()));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane = lane.wrapping_mul(x.cast()));
+    lanes.into_iter().fold(1, u64::wrapping_mul)
+}
+
+#[inline(always)]
+fn whole_rows<T: Source>(cells: &mut [u64], rows: &[T]) {
+    for row in rows.chunks_exact(cells.len()) {
+        cells.iter_mut().zip(row).for_each(|(cell, x)| *cell = cell.wrapping_mul(x.cast()));
+    }
+}
+
+macro_rules! whole_factors {
+    ($($t:ty => $out:ty, $run:ident $rows:ident;)*) => {$(
+        versions! {
+            fn $run(run: &[$t]) -> u64 = whole_run(run);
+            fn $rows(cells: &mut [u64], rows: &[$t]) = whole_rows(cells, rows);
+        }
+        impl Factor for $t {
+            type Cell = u64;
+            type Out = $out;
+            const ONE: u64 = 1;
+            fn add_run(cell: &mut u64, run: &[$t]) {
+                *cell = cell.wrapping_mul($run(run));
+            }
+            fn add_rows(cells: &mut [u64], rows: &[$t]) {
+                $rows(cells, rows);
+            }
+            fn multiply(cell: &mut u64, other: &u64) {
+                *cell = cell.wrapping_mul(*other);
+            }
+            fn result(cell: &u64) -> $out {
+                *cell as $out // the same bits
+            }
+        }
+    )*};
+}
+whole_factors! {
+    Bool8 => i64, run_bool rows_bool;
+    i8 => i64, run_i8 rows_i8;
+    i16 => i64, run_i16 rows_i16;
+    i32 => i64, run_i32 rows_i32;
+    i64 => i64, run_i64 rows_i64;
+    u8 => u64, run_u8 rows_u8;
+    u16 => u64, run_u16 rows_u16;
+    u32 => u64, run_u32 rows_u32;
+    u64 => u64, run_u64 rows_u64;
+}
+
+/// `fraction * 2^exponent`; the fraction's magnitude is from 1 to 2, or it is 0, infinite or NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Scaled {
+    fraction: f64,
+    exponent: i64,
+}
+
+const FRACTION: u64 = (1 << 52) - 1;
+const SIGN: u64 = 1 << 63;
+const ONE: u64 = 1023 << 52;
+
+/// 2^n, for n from -1022 to 1023.
+fn power_of_two(n: i64) -> f64 {
+    f64::from_bits(((n + 1023) as u64) << 52)
+}
+
+impl Scaled {
+    const ONE: Scaled = Scaled { fraction: 1.0, exponent: 0 };
+
+    fn new(x: f64) -> Scaled {
+        Scaled { fraction: x, exponent: 0 }.normal()
+    }
+
+    /// The same number, its fraction from 1 to 2.
+    fn normal(self) -> Scaled {
+        let Scaled { mut fraction, mut exponent } = self;
+        if fraction == 0.0 || !fraction.is_finite() {
+            return Scaled { fraction, exponent: 0 };
+        }
+        if fraction.is_subnormal() {
+            fraction *= power_of_two(64);
+            exponent -= 64;
+        }
+        let bits = fraction.to_bits();
+        exponent += (bits >> 52 & 0x7ff) as i64 - 1023;
+        Scaled { fraction: f64::from_bits(bits & (FRACTION | SIGN) | ONE), exponent }
+    }
+
+    fn multiply(&mut self, other: &Scaled) {
+        let exponent = self.exponent.saturating_add(other.exponent);
+        *self = Scaled { fraction: self.fraction * other.fraction, exponent }.normal();
+    }
+
+    /// The number, rounded once more where it is subnormal.
+    fn value(self) -> f64 {
+        match self.exponent {
+            e if e > 1023 => self.fraction * f64::MAX * 2.0, // infinite, 0 * 2^e never has an exponent
+            e if e >= -1022 => self.fraction * power_of_two(e),
+            e if e >= -1100 => self.fraction * power_of_two(-1000) * power_of_two(e + 1000),
+            _ => self.fraction * 0.0,
+        }
+    }
+}
+
+/// Whether a number's bits have an exponent, so that it is no zero, subnormal, infinity or NaN.
+#[inline(always)]
+fn is_normal(bits: u64) -> bool {
+    let exponent = bits >> 52 & 0x7ff;
+    exponent.wrapping_sub(1) < 0x7fe
+}
+
+#[inline(always)]
+fn float_run<T: Source>(cell: &mut Scaled, run: &[T]) {
+    for block in run.chunks(BLOCK) {
+        let mut fractions = [1.0f64; LANES];
+        let mut exponents = [0i64; LANES];
+        let mut all_normal = true;
+        let (whole, rest) = block.as_chunks::<LANES>();
+        for numbers in whole {
+            for i in 0..LANES {
+                let bits = numbers[i].cast::<f64>().to_bits();
+                all_normal &= is_normal(bits);
+                exponents[i] += (bits >> 52 & 0x7ff) as i64 - 1023;
+                fractions[i] *= f64::from_bits(bits & (FRACTION | SIGN) | ONE);
+            }
+        }
+        let mut product = Scaled::ONE;
+        if all_normal {
+            for (fraction, exponent) in fractions.into_iter().zip(exponents) {
+                product.multiply(&Scaled { fraction, exponent }.normal());
+            }
+        } else {
+            whole.as_flattened().iter().for_each(|x| product.multiply(&Scaled::new(x.cast())));
+        }
+        rest.iter().for_each(|x| product.multiply(&Scaled::new(x.cast())));
+        cell.multiply(&product);
+    }
+}
+
+#[inline(always)]
+fn float_rows<T: Source>(cells: &mut [Scaled], rows: &[T]) {
+    for row in rows.chunks_exact(cells.len()) {
+        cells.iter_mut().zip(row).for_each(|(cell, x)| cell.multiply(&Scaled::new(x.cast())));
+    }
+}
+
+macro_rules! float_factors {
+    ($($t:ty, $run:ident $rows:ident;)*) => {$(
+        versions! {
+            fn $run(cell: &mut Scaled, run: &[$t]) = float_run(cell, run);
+            fn $rows(cells: &mut [Scaled], rows: &[$t]) = float_rows(cells, rows);
+        }
+        impl Factor for $t {
+            type Cell = Scaled;
+            type Out = $t;
+            const ONE: Scaled = Scaled::ONE;
+            fn add_run(cell: &mut Scaled, run: &[$t]) {
+                $run(cell, run);
+            }
+            fn add_rows(cells: &mut [Scaled], rows: &[$t]) {
+                $rows(cells, rows);
+            }
+            fn multiply(cell: &mut Scaled, other: &Scaled) {
+                cell.multiply(other);
+            }
+            fn result(cell: &Scaled) -> $t {
+                Target::from_f64(cell.value())
+            }
+        }
+    )*};
+}
+float_factors! {
+    f16, run_f16 rows_f16;
+    bf16, run_bf16 rows_bf16;
+    f32, run_f32 rows_f32;
+    f64, run_f64 rows_f64;
+}
+
+/// A complex number times 2^exponent. One that was never multiplied is no factor: `1 * inf` has a NaN in it.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct ScaledPair {
+    re: f64,
+    im: f64,
+    exponent: i64,
+    is_factor: u64,
+}
+
+impl ScaledPair {
+    fn multiply(&mut self, other: &ScaledPair) {
+        if self.is_factor == 0 || other.is_factor == 0 {
+            *self = if self.is_factor == 0 { *other } else { *self };
+            return;
+        }
+        let product = Complex::new(self.re, self.im) * Complex::new(other.re, other.im);
+        let exponent = self.exponent.saturating_add(other.exponent);
+        *self = ScaledPair { re: product.re, im: product.im, exponent, is_factor: 1 }.normal();
+    }
+
+    /// The same number, its larger part from 1 to 2.
+    fn normal(self) -> ScaledPair {
+        let largest = self.re.abs().max(self.im.abs());
+        if largest == 0.0 || !(self.re.is_finite() && self.im.is_finite()) {
+            return ScaledPair { exponent: 0, ..self };
+        }
+        let power = Scaled::new(largest).exponent;
+        let [re, im] = [self.re, self.im].map(|x| Scaled { fraction: x, exponent: -power }.normal().value());
+        ScaledPair { re, im, exponent: self.exponent.saturating_add(power), is_factor: self.is_factor }
+    }
+
+    fn value(self) -> Complex64 {
+        let part = |x| {
+            let normal = Scaled::new(x);
+            Scaled { exponent: normal.exponent.saturating_add(self.exponent), ..normal }.value()
+        };
+        match self.exponent {
+            0 => Complex::new(self.re, self.im),
+            _ => Complex::new(part(self.re), part(self.im)),
+        }
+    }
+}
+
+macro_rules! complex_factors {
+    ($($t:ty, $part:ty;)*) => {$(
+        impl Factor for $t {
+            type Cell = ScaledPair;
+            type Out = $t;
+            const ONE: ScaledPair = ScaledPair { re: 1.0, im: 0.0, exponent: 0, is_factor: 0 };
+            fn add_run(cell: &mut ScaledPair, run: &[$t]) {
+                for x in run {
+                    let factor = ScaledPair { re: f64::from(x.re), im: f64::from(x.im), exponent: 0, is_factor: 1 };
+                    cell.multiply(&factor.normal());
+                }
+            }
+            fn add_rows(cells: &mut [ScaledPair], rows: &[$t]) {
+                for row in rows.chunks_exact(cells.len()) {
+                    cells.iter_mut().zip(row).for_each(|(cell, x)| Self::add_run(cell, &[*x]));
+                }
+            }
+            fn multiply(cell: &mut ScaledPair, other: &ScaledPair) {
+                cell.multiply(other);
+            }
+            fn result(cell: &ScaledPair) -> $t {
+                let value = cell.value();
+                Complex::new(value.re as $part, value.im as $part)
+            }
+        }
+    )*};
+}
+complex_factors! { Complex32, f32; Complex64, f64; }

@@ -1,0 +1,301 @@
+//! `VAR` and `STD`.
+//!
+//! A block's elements are taken as differences from a pivot near their mean, which is the mean rounded: in them, the sum of
+//! squares and the sum lose nothing to cancellation, and `M2 = sum(d^2) - sum(d)^2 / n` is the sum of squares about the
+//! exact mean (the corrected two-pass method: Chan, Golub and LeVeque 1983). Blocks are merged by Chan's formula, with the
+//! mean kept in two float64 and M2 as a compensated sum, so that many blocks cost no more digits than one.
+//!
+//! All is done in float64, whatever the dtype; complex numbers are two floats, and their variances are added. What is
+//! constant has a variance of 0.
+
+use std::marker::PhantomData;
+
+use bytemuck::{Pod, Zeroable};
+use half::{bf16, f16};
+use num_complex::{Complex32, Complex64};
+
+use super::compensated::Compensated;
+use super::kernel::{Kernel, Seen};
+use super::versions::versions;
+use crate::nd::dtype::{Bool8, Element};
+use crate::nd::kernels::cast::{Source, Target};
+
+/// The variance kernel of an element type.
+pub struct Var<T>(PhantomData<fn() -> T>);
+
+/// The kernel of its root.
+pub struct Std<T>(PhantomData<fn() -> T>);
+
+/// Elements of a run that make one block: a second look finds them in the cache.
+const BLOCK: usize = 2048;
+/// Lanes of a run, an even number.
+const LANES: usize = 32;
+/// Rows that make one block.
+const ROWS: usize = 32;
+/// Columns of rows that are worked on at a time.
+const STRIP: usize = 64;
+
+/// Count, mean and sum of squared differences from it.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct Moments {
+    count: f64,
+    /// The mean is the sum of both.
+    mean: f64,
+    mean_rest: f64,
+    m2: Compensated,
+}
+
+impl Moments {
+    /// A block of `count` elements, from the sums of their differences from `pivot` and of the squares of those.
+    #[inline(always)]
+    fn new(count: f64, pivot: f64, sum: f64, squares: f64) -> Moments {
+        let mean_rest = sum / count;
+        let m2 = squares - sum * mean_rest;
+        // Rounding may leave a little below 0; NaN stays.
+        let m2 = if m2 < 0.0 { 0.0 } else { m2 };
+        Moments { count, mean: pivot, mean_rest, m2: Compensated { sum: m2, lost: 0.0 } }
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, other: &Moments) {
+        self.merge_share(other, other.count / (self.count + other.count));
+    }
+
+    /// [`Moments::merge`], where the other's share of all elements is known: a division is dear.
+    #[inline(always)]
+    fn merge_share(&mut self, other: &Moments, share: f64) {
+        if self.count == 0.0 || other.count == 0.0 {
+            *self = if self.count == 0.0 { *other } else { *self };
+            return;
+        }
+        // Near one another, the first difference is exact.
+        let delta = (other.mean - self.mean) + (other.mean_rest - self.mean_rest);
+        let rest = self.mean_rest + delta * share;
+        let mean = self.mean + rest;
+        if mean.is_finite() {
+            self.mean_rest = rest - (mean - self.mean);
+            self.mean = mean;
+        } else {
+            (self.mean, self.mean_rest) = (mean, 0.0);
+        }
+        self.m2.merge(&other.m2);
+        self.m2.add_number(delta * delta * self.count * share);
+        self.count += other.count;
+    }
+
+    /// Merges cell by cell; neighbours mostly have the same counts.
+    fn merge_all(cells: &mut [Moments], others: &[Moments]) {
+        let (mut counts, mut share) = ((0.0, 0.0), 0.0);
+        for (cell, other) in cells.iter_mut().zip(others) {
+            if counts != (cell.count, other.count) {
+                counts = (cell.count, other.count);
+                share = other.count / (cell.count + other.count);
+            }
+            cell.merge_share(other, share);
+        }
+    }
+}
+
+/// The variance of a sum of squared differences.
+fn variance(m2: f64, seen: &Seen) -> f64 {
+    let freedom = seen.count as f64 - seen.ddof; // exact below 2^53
+                                                 // As NumPy: `var` divides by 0 where nothing is left, `nanvar` answers NaN.
+    if seen.count == 0 || (freedom <= 0.0 && seen.skips_nan) {
+        return f64::NAN;
+    }
+    m2 / freedom.max(0.0)
+}
+
+/// An element that variances are taken of.
+pub(super) trait Spread: Element {
+    type Cell: Pod + Send + Sync;
+    type Out: Element + Target;
+    fn add_run(cell: &mut Self::Cell, run: &[Self]);
+    fn add_rows(cells: &mut [Self::Cell], rows: &[Self]);
+    fn merge(cells: &mut [Self::Cell], others: &[Self::Cell]);
+    /// The sum of squared differences from the mean.
+    fn m2(cell: &Self::Cell) -> f64;
+}
+
+/// Halves lanes down to `PARTS` sums.
+#[inline(always)]
+fn halved<const PARTS: usize>(mut lanes: [f64; LANES]) -> [f64; PARTS] {
+    let mut width = LANES;
+    while width > PARTS {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+    }
+    std::array::from_fn(|part| lanes[part])
+}
+
+/// Adds a run of numbers that belong to `PARTS` cells in turn (2 for complex).
+#[inline(always)]
+fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
+    for block in run.chunks(BLOCK) {
+        let (whole, rest) = block.as_chunks::<LANES>();
+        let mut lanes = [0.0; LANES];
+        for numbers in whole {
+            lanes.iter_mut().zip(numbers).for_each(|(lane, x)| *lane += x.cast::<f64>());
+        }
+        lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += x.cast::<f64>());
+        let count = (block.len() / PARTS) as f64;
+        let mut pivots: [f64; PARTS] = halved(lanes).map(|sum: f64| sum / count);
+        for (part, pivot) in pivots.iter_mut().enumerate() {
+            if !pivot.is_finite() {
+                *pivot = block[part].cast(); // the sum may overflow where the elements do not
+            }
+        }
+        let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+        let mut add = |numbers: &[T]| {
+            for (i, ((sum, square), x)) in sums.iter_mut().zip(&mut squares).zip(numbers).enumerate() {
+                let d = x.cast::<f64>() - pivots[i % PARTS];
+                *sum += d;
+                *square += d * d;
+            }
+        };
+        whole.iter().for_each(|numbers| add(numbers));
+        add(rest);
+        let (sums, squares): ([f64; PARTS], [f64; PARTS]) = (halved(sums), halved(squares));
+        for part in 0..PARTS {
+            cells[part].merge(&Moments::new(count, pivots[part], sums[part], squares[part]));
+        }
+    }
+}
+
+#[inline(always)]
+fn rows<T: Source>(cells: &mut [Moments], rows: &[T]) {
+    let len = cells.len();
+    for rows in rows.chunks(ROWS * len) {
+        let count = (rows.len() / len) as f64;
+        for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
+            let (at, width) = (strip * STRIP, cells.len());
+            let row = |row: &'_ [T], i: usize| row[at + i].cast::<f64>();
+            let mut pivots = [0.0; STRIP];
+            for numbers in rows.chunks_exact(len) {
+                for (i, pivot) in pivots[..width].iter_mut().enumerate() {
+                    *pivot += row(numbers, i);
+                }
+            }
+            for (i, pivot) in pivots[..width].iter_mut().enumerate() {
+                *pivot /= count;
+                if !pivot.is_finite() {
+                    *pivot = row(rows, i);
+                }
+            }
+            let (mut sums, mut squares) = ([0.0; STRIP], [0.0; STRIP]);
+            for numbers in rows.chunks_exact(len) {
+                let numbers = &numbers[at..][..width];
+                for i in 0..width {
+                    let d = numbers[i].cast::<f64>() - pivots[i];
+                    sums[i] += d;
+                    squares[i] += d * d;
+                }
+            }
+            let mut block = [Moments::default(); STRIP];
+            for (i, moments) in block[..width].iter_mut().enumerate() {
+                *moments = Moments::new(count, pivots[i], sums[i], squares[i]);
+            }
+            Moments::merge_all(cells, &block);
+        }
+    }
+}
+
+macro_rules! spreads {
+    ($($t:ty => $out:ty, $run:ident $rows:ident;)*) => {$(
+        versions! {
+            fn $run(cell: &mut [Moments; 1], elements: &[$t]) = run(cell, elements);
+            fn $rows(cells: &mut [Moments], elements: &[$t]) = rows(cells, elements);
+        }
+        impl Spread for $t {
+            type Cell = Moments;
+            type Out = $out;
+            fn add_run(cell: &mut Moments, run: &[$t]) {
+                $run(std::array::from_mut(cell), run);
+            }
+            fn add_rows(cells: &mut [Moments], rows: &[$t]) {
+                $rows(cells, rows);
+            }
+            fn merge(cells: &mut [Moments], others: &[Moments]) {
+                Moments::merge_all(cells, others);
+            }
+            fn m2(cell: &Moments) -> f64 {
+                cell.m2.value()
+            }
+        }
+    )*};
+}
+spreads! {
+    Bool8 => f64, run_bool rows_bool;
+    i8 => f64, run_i8 rows_i8;
+    i16 => f64, run_i16 rows_i16;
+    i32 => f64, run_i32 rows_i32;
+    i64 => f64, run_i64 rows_i64;
+    u8 => f64, run_u8 rows_u8;
+    u16 => f64, run_u16 rows_u16;
+    u32 => f64, run_u32 rows_u32;
+    u64 => f64, run_u64 rows_u64;
+    f16 => f16, run_f16 rows_f16;
+    bf16 => bf16, run_bf16 rows_bf16;
+    f32 => f32, run_f32 rows_f32;
+    f64 => f64, run_f64 rows_f64;
+}
+
+macro_rules! complex_spreads {
+    ($($t:ty, $part:ty, $run:ident $rows:ident;)*) => {$(
+        versions! {
+            fn $run(cells: &mut [Moments; 2], parts: &[$part]) = run(cells, parts);
+        }
+        impl Spread for $t {
+            type Cell = [Moments; 2];
+            type Out = $part;
+            fn add_run(cells: &mut [Moments; 2], run: &[$t]) {
+                $run(cells, bytemuck::cast_slice(run));
+            }
+            fn add_rows(cells: &mut [[Moments; 2]], rows: &[$t]) {
+                $rows(cells.as_flattened_mut(), bytemuck::cast_slice(rows));
+            }
+            fn merge(cells: &mut [[Moments; 2]], others: &[[Moments; 2]]) {
+                Moments::merge_all(cells.as_flattened_mut(), others.as_flattened());
+            }
+            fn m2(cells: &[Moments; 2]) -> f64 {
+                cells[0].m2.value() + cells[1].m2.value()
+            }
+        }
+    )*};
+}
+complex_spreads! {
+    Complex32, f32, run_c64 rows_f32;
+    Complex64, f64, run_c128 rows_f64;
+}
+
+macro_rules! kernel {
+    ($kernel:ident, $finish:expr) => {
+        impl<T: Spread> Kernel for $kernel<T> {
+            type Elem = T;
+            type Cell = T::Cell;
+            type Out = T::Out;
+            const EMPTY: T::Cell = bytemuck::zeroed();
+            const PIECE: usize = BLOCK * ROWS;
+            fn run(cell: &mut T::Cell, run: &[T]) {
+                T::add_run(cell, run);
+            }
+            fn rows(cells: &mut [T::Cell], rows: &[T]) {
+                T::add_rows(cells, rows);
+            }
+            fn merge(cell: &mut T::Cell, other: &T::Cell) {
+                T::merge(std::slice::from_mut(cell), std::slice::from_ref(other));
+            }
+            fn merge_all(cells: &mut [T::Cell], others: &[T::Cell]) {
+                T::merge(cells, others);
+            }
+            fn finish(cell: &T::Cell, seen: &Seen) -> T::Out {
+                Target::from_f64($finish(variance(T::m2(cell), seen)))
+            }
+        }
+    };
+}
+kernel!(Var, |variance| variance);
+kernel!(Std, f64::sqrt);
