@@ -230,6 +230,8 @@ struct Header {
     flags: u8,
     shape: Vec<u64>,
     chunk: Vec<u64>,
+    /// Hidden rows, where the flag says that there are some.
+    hidden: Option<u64>,
     policy: u8,
     fill: Vec<u8>,
     stored: u64,
@@ -252,6 +254,7 @@ impl Header {
             flags: 0,
             shape: shape.to_vec(),
             chunk: vec![],
+            hidden: None,
             policy: 0,
             fill: vec![],
             stored: 0,
@@ -268,6 +271,10 @@ impl Header {
         Header { kind: 1, chunk: chunk.to_vec(), fill: fill.to_vec(), stored, parts, ..plain }
     }
 
+    fn hiding(self, rows: u64) -> Header {
+        Header { flags: 1, hidden: Some(rows), ..self }
+    }
+
     fn with(mut self, name: &[u8], text: &[u8]) -> Header {
         self.attributes.push((name.to_vec(), text.to_vec()));
         self.count += 1;
@@ -279,6 +286,7 @@ impl Header {
         self.shape.iter().for_each(|d| out.extend(d.to_le_bytes()));
         if self.kind == 1 {
             self.chunk.iter().for_each(|d| out.extend(d.to_le_bytes()));
+            self.hidden.iter().for_each(|rows| out.extend(rows.to_le_bytes()));
             out.push(self.policy);
             out.extend(&self.fill);
             out.extend(self.stored.to_le_bytes());
@@ -406,6 +414,18 @@ fn lies() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             "a chunk of an array without any",
             vec![Header::chunked(UINT8, &[0], &[10], &[0], 1, 1).bytes(), part(&[(0, RAW, block)])],
         ),
+        ("another flag", vec![Header { flags: 2, ..grid(0, 0) }.bytes()]),
+        ("a flag without its number", vec![Header { flags: 1, ..grid(0, 0) }.bytes()]),
+        ("no hidden rows", vec![grid(0, 0).hiding(0).bytes()]),
+        ("a chunk of hidden rows", vec![grid(0, 0).hiding(10).bytes()]),
+        ("2^64 - 1 hidden rows", vec![grid(0, 0).hiding(u64::MAX).bytes()]),
+        ("hidden rows of nothing", vec![Header::chunked(UINT8, &[0], &[10], &[0], 0, 0).hiding(1).bytes()]),
+        ("hidden rows of a scalar", vec![Header::chunked(UINT8, &[], &[], &[0], 0, 0).hiding(1).bytes()]),
+        (
+            "hidden rows beyond what can be addressed",
+            vec![Header::chunked(UINT8, &[i64::MAX as u64], &[16 << 20], &[0], 0, 0).hiding(1).bytes()],
+        ),
+        ("a last chunk without the hidden rows", vec![grid(1, 1).hiding(3).bytes(), part(&[(10, RAW, &[3; 2])])]),
         ("an attribute twice", vec![plain(&[1], &[0]).with(b"a", b"1").with(b"a", b"2").bytes()]),
         ("an attribute that is no JSON", vec![plain(&[1], &[0]).with(b"a", b"{").bytes()]),
         ("an attribute that is not UTF-8", vec![plain(&[1], &[0]).with(b"a", b"\"\xff\"").bytes()]),

@@ -118,7 +118,8 @@ impl Array {
         let mut store = self.store_options(options);
         let (_, nbytes) = shape.size_and_bytes(self.dtype)?;
         if growing && !store.keeps_plain(nbytes) {
-            store.chunk_shape = Some(rows_chunk_shape(shape, self.dtype, options.chunk_bytes));
+            store.chunk_shape =
+                Some(rows_chunk_shape(shape, self.dtype, store.policy.chunk_bytes(options.chunk_bytes)));
         }
         let mut array = Array::from_source(self.dtype, shape, source, &store)?;
         array.take_attributes_of(self);
@@ -164,7 +165,7 @@ impl Array {
         if old == 0 || before.counts()[0] <= 1 {
             // One row of chunks may still become higher: its numbers are the same, and its elements stand in front.
             let row: usize = chunk_shape[1..].iter().product::<usize>() * dtype.itemsize();
-            let height = (options.chunk_bytes / row.max(1)).max(1);
+            let height = (chunks.policy.chunk_bytes(options.chunk_bytes) / row.max(1)).max(1);
             chunk_shape.dims_mut()[0] = chunk_shape[0].max(height);
         } else {
             chunk_shape.dims_mut()[0] = chunks.chunk_shape[0];

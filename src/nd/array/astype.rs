@@ -44,7 +44,7 @@ impl Array {
                     return refuse(self.nbytes().max(nbytes) as u128);
                 }
                 let fits_both = if dtype.itemsize() > self.dtype.itemsize() { dtype } else { self.dtype };
-                let chunk = auto_chunk_shape(&shape, fits_both, options.chunk_bytes);
+                let chunk = auto_chunk_shape(&shape, fits_both, chunks.policy.chunk_bytes(options.chunk_bytes));
                 return self.cast_into(&Grid::new(&shape, &chunk, dtype)?, chunks, dtype);
             }
             Err(e) => return Err(e),

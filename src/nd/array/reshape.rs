@@ -61,7 +61,11 @@ impl Array {
         limit: usize,
     ) -> Result<Chunks> {
         let itemsize = self.dtype.itemsize();
-        let new = Grid::new(shape, &auto_chunk_shape(shape, self.dtype, options.chunk_bytes), self.dtype)?;
+        let new = Grid::new(
+            shape,
+            &auto_chunk_shape(shape, self.dtype, chunks.policy.chunk_bytes(options.chunk_bytes)),
+            self.dtype,
+        )?;
         let mut made = Chunks::new(&new, chunks.policy, chunks.fill);
         if new.is_empty() {
             return Ok(made);

@@ -410,6 +410,12 @@ mod tests {
         }
         let text = Attributes::check(b"unit", b"\"m\"").unwrap();
         samples[3].attributes_mut().set(vec![(b"unit", text)]).unwrap();
+        // One that begins inside its first chunks.
+        let (shape, bytes) = (Shape::from([11, 5]), [7; 55 * 4]);
+        let mut window = Array::from_source(Dtype::Float32, &shape, &mut SliceSource::new(&bytes), &small).unwrap();
+        window.append(0, &[9; 20], &Shape::from([1, 5]), Some(4), &small, 1 << 20).unwrap();
+        assert_eq!(window.chunks().map(Chunks::front), Some((2, 2)));
+        samples.push(window);
         let zeros = Scalar::zero(Dtype::Float64);
         samples.push(Array::filled(&Shape::from([1_000_000, 1_000_000]), zeros, &StoreOptions::default()).unwrap());
         samples
@@ -428,6 +434,31 @@ mod tests {
             }
             assert_eq!(saved(&back), saved(&array));
         }
+    }
+
+    /// The example of docs/FORMAT.md, as the first version wrote it.
+    #[test]
+    fn what_the_first_version_wrote_is_read() {
+        let header = [
+            &[1, 3, 2, 0, 3, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0][..],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xe5, 0xb1, 0x2d, 0xdd, 0x85, 0x77, 0x5f, 0x3b],
+        ]
+        .concat();
+        let block: Vec<u8> = [0xff, 2].into_iter().chain(0..16).chain([0, 1, 0, 22, 0x60, 0, 0, 0, 0, 0, 0]).collect();
+        let part = [
+            &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0x4c, 0xc1, 0x28, 0x16, 0x81, 0x44, 0xae, 0x57][..],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 2, 29, 0, 0, 0, 0x82, 0x7c, 0xb6, 0x70, 0xaf, 0x6e, 0x49, 0x48],
+            &[0xeb, 0x5e, 0xc0, 0x96, 2, 0xce, 0xe1, 0xa8, 7, 0, 0, 0],
+            &block,
+        ]
+        .concat();
+        let array = loaded(&[header.clone(), part.clone()]).unwrap();
+        let mut elements = Vec::new();
+        array.read_run(0, 48, &mut elements).unwrap();
+        let want: Vec<u8> = (0..48).flat_map(|i: i32| [7, i - 16, 0][i as usize / 16].to_le_bytes()).collect();
+        assert_eq!((array.shape(), elements), (Shape::from([3, 16]), want));
+        assert_eq!(saved(&array), [header, part], "and is written as it was");
     }
 
     #[test]
