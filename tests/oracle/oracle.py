@@ -22,6 +22,7 @@ import redis
 import arrays
 import rows
 import wire
+import writes
 from arrays import BFLOAT16
 
 REPORTED = 5  # failing cases shown per family
@@ -40,6 +41,14 @@ class Server:
     def __call__(self, *args, protocol=2):
         self.commands.append(args)
         return self.resp[protocol].execute_command(*args)
+
+    def batch(self, commands):
+        """The replies of many commands sent at once, errors among them."""
+        self.commands += commands
+        with self.resp[2].pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return pipe.execute(raise_on_error=False)
 
     def error(self, *args):
         """The error a command answers; anything else fails the case."""
@@ -374,15 +383,16 @@ def check_the_value_is_kept_whole(server, rng):
 check_the_value_is_kept_whole.cases = 500
 
 
-def of_rows(check):
-    """A family of rows.py, with the helpers of this file."""
+def elsewhere(check):
+    """A family of another file, with the helpers of this one."""
     family = lambda server, rng: check(server, rng, some, store, expect)  # noqa: E731
     family.cases = check.cases
     return family
 
 
 FAMILIES = {name[len("check_"):]: f for name, f in list(globals().items()) if name.startswith("check_")}
-FAMILIES |= {name[len("check_"):]: of_rows(f) for name, f in vars(rows).items() if name.startswith("check_")}
+for module in (rows, writes):
+    FAMILIES |= {name[len("check_"):]: elsewhere(f) for name, f in vars(module).items() if name.startswith("check_")}
 
 
 def run(server, family, seed, cases):

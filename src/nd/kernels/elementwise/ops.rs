@@ -280,5 +280,5 @@ fn has_nan<T: PartialEq>(re: T, im: T) -> bool {
 /// `a <= b`, by real, then by imaginary part; false where either has a NaN.
 #[inline(always)]
 fn before<T: PartialOrd>(a_re: T, a_im: T, b_re: T, b_im: T) -> bool {
-    (a_re < b_re && b_im.partial_cmp(&b_im).is_some()) || (a_re == b_re && a_im <= b_im)
+    (a_re < b_re && !has_nan(&a_im, &b_im)) || (a_re == b_re && a_im <= b_im)
 }
