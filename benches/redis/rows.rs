@@ -5,6 +5,7 @@ mod large;
 mod parts;
 mod small;
 mod stored;
+mod writes;
 
 use crate::client::Traffic;
 use crate::measure::Pair;
@@ -85,6 +86,7 @@ pub fn all(scale: Scale) -> Vec<Row> {
     let mut rows = small::rows(scale);
     rows.extend(large::rows(scale));
     rows.extend(parts::rows(scale));
+    rows.extend(writes::rows(scale));
     rows.extend(batches::rows(scale));
     rows.extend(stored::rows(scale));
     let mut sections = Vec::new();
