@@ -21,7 +21,7 @@ const NAME: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A socket of either kind.
-pub trait Socket: Read + Write {
+pub trait Socket: Read + Write + Send {
     /// Whether reads and writes that cannot go on answer at once.
     fn set_nonblocking(&self, yes: bool) -> io::Result<()>;
 }

@@ -8,6 +8,7 @@
 //! `rows` is the table of contents, `measure` says how two sides are compared, `report` what is shown.
 
 mod client;
+mod latency;
 mod measure;
 mod memory;
 mod report;
@@ -196,7 +197,7 @@ fn measure_row(row: Row, settings: &Settings, effort: &Effort) -> Outcome {
             let measured = measure(&mut pair, settings, effort);
             let of = |ops: usize, bytes: usize| match unit {
                 Unit::Bytes => bytes as f64,
-                Unit::Operations | Unit::PerKey => ops as f64,
+                Unit::Operations | Unit::PerKey | Unit::Wait => ops as f64,
             };
             let (ours, theirs) = (of(pair.ours.ops, pair.ours.bytes), of(pair.theirs.ops, pair.theirs.bytes));
             ((pair.ours.name, pair.theirs.name), measured.map(|measured| Numbers::timed(measured, ours, theirs)))
@@ -204,8 +205,13 @@ fn measure_row(row: Row, settings: &Settings, effort: &Effort) -> Outcome {
         Kind::Memory(keys, make) => {
             let (ours, theirs) = make();
             let measured = memory::per_key(&ours, keys, settings)
-                .and_then(|a| Ok(Numbers::memory(a, memory::per_key(&theirs, keys, settings)?)));
+                .and_then(|a| Ok(Numbers::once(a, memory::per_key(&theirs, keys, settings)?)));
             ((ours.name, theirs.name), measured)
+        }
+        Kind::Crowd(make) => {
+            let crowd = make();
+            let measured = latency::measure(&crowd, settings).map(|(with, without)| Numbers::once(with, without));
+            ((crowd.name.to_string(), "the same without workers".to_string()), measured)
         }
     };
     Outcome { section, id, target, unit, names, numbers }

@@ -60,6 +60,8 @@ impl Outcome {
             Unit::Operations => format!("{} k/s", digits(number / 1e3)),
             Unit::Bytes => format!("{} GB/s", digits(number / 1e9)),
             Unit::PerKey => format!("{number:.0} B"),
+            Unit::Wait if number < 1e-3 => format!("{} µs", digits(number * 1e6)),
+            Unit::Wait => format!("{} ms", digits(number * 1e3)),
         }
     }
 
@@ -208,8 +210,8 @@ impl Numbers {
         Numbers { ours: ours / a, theirs: theirs / b, ratio: measured.ratio, timed: Some(measured) }
     }
 
-    /// Of a memory row: bytes per key.
-    pub fn memory(ours: f64, theirs: f64) -> Numbers {
+    /// Of a row that is measured once: bytes per key, or seconds of waiting.
+    pub fn once(ours: f64, theirs: f64) -> Numbers {
         Numbers { ours, theirs, ratio: Spread::of(vec![ours / theirs]), timed: None }
     }
 }
@@ -228,8 +230,8 @@ whatever else slows the machine down slows both.
 - **ours**, **alternative** (names): what was run. *512 deep*: that many commands are under way; the client sends
   the next ones while the server works. *One at a time*: each command waits for its reply, which is mostly the round trip.
 - **ours**, **alternative** (numbers): thousands of operations a second (k/s), gigabytes (10^9 bytes) of values a second
-  (GB/s), or bytes of server memory per key (B).
-- **ratio**: ours to the alternative's, the median of all rounds. More is better, except for memory.
+  (GB/s), bytes of server memory per key (B), or how long a command took (µs, ms).
+- **ratio**: ours to the alternative's, the median of all rounds. More is better, except for memory and waiting.
 - **quartiles**, **range**: the middle half of the rounds' ratios, and all of them. Rows named noise compare a command
   with itself: their spread is what a difference must exceed to mean anything.
 - **CPU**: the same ratio, by the server's CPU time in place of the wall clock (all of the process's threads, user and

@@ -1,13 +1,16 @@
 //! The table of contents: every row, in the order it is measured and shown.
 
 mod batches;
+mod crowd;
 mod large;
 mod parts;
 mod small;
 mod stored;
+mod taken;
 mod writes;
 
 use crate::client::Traffic;
+use crate::latency::Crowd;
 use crate::measure::Pair;
 
 /// What a row must reach.
@@ -30,6 +33,8 @@ pub enum Unit {
     Bytes,
     /// Bytes of server memory per key.
     PerKey,
+    /// How long a command takes.
+    Wait,
 }
 
 /// How large the rows are.
@@ -65,6 +70,8 @@ pub enum Kind {
     Timed(Box<dyn Fn() -> Pair>),
     /// The memory of this many keys, ours and the alternative's.
     Memory(usize, Box<dyn Fn() -> (Filling, Filling)>),
+    /// How long small commands wait for large ones, with workers and without.
+    Crowd(Box<dyn Fn() -> Crowd>),
 }
 
 /// One line of the results.
@@ -87,8 +94,10 @@ pub fn all(scale: Scale) -> Vec<Row> {
     rows.extend(large::rows(scale));
     rows.extend(parts::rows(scale));
     rows.extend(writes::rows(scale));
+    rows.extend(taken::rows(scale));
     rows.extend(batches::rows(scale));
     rows.extend(stored::rows(scale));
+    rows.extend(crowd::rows(scale));
     let mut sections = Vec::new();
     for row in &rows {
         if !sections.contains(&row.section) {

@@ -18,6 +18,7 @@ use crate::system::{self, CpuClock};
 const START: Duration = Duration::from_secs(10);
 
 /// What a server is started with.
+#[derive(Clone)]
 pub struct Settings {
     /// The server's binary.
     pub binary: PathBuf,
@@ -35,6 +36,7 @@ pub struct Settings {
 pub struct Server {
     child: Child,
     dir: TempDir,
+    port: u16,
     /// The connection.
     pub client: Client,
     /// The server's CPU clock.
@@ -52,13 +54,18 @@ impl Server {
         let mut child = spawn(settings, dir.path(), port)?;
         let connected = connect(&mut child, dir.path(), port);
         match connected.and_then(|client| Ok((client, CpuClock::of(child.id())?))) {
-            Ok((client, clock)) => Ok(Server { child, dir, client, clock }),
+            Ok((client, clock)) => Ok(Server { child, dir, port, client, clock }),
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
                 Err(io::Error::other(format!("redis-server did not come up: {error}{}", log_tail(dir.path()))))
             }
         }
+    }
+
+    /// Another connection.
+    pub fn connect(&self) -> io::Result<Client> {
+        open(self.dir.path(), self.port)
     }
 
     /// An error of the connection, with the server's last words if it is the server that went.
@@ -107,11 +114,17 @@ fn spawn(settings: &Settings, dir: &Path, port: u16) -> io::Result<Child> {
     child
 }
 
+fn open(dir: &Path, port: u16) -> io::Result<Client> {
+    match port {
+        0 => Client::unix(&dir.join("socket")),
+        port => Client::tcp(port),
+    }
+}
+
 fn connect(child: &mut Child, dir: &Path, port: u16) -> io::Result<Client> {
     let deadline = Instant::now() + START;
     loop {
-        let client = if port == 0 { Client::unix(&dir.join("socket")) } else { Client::tcp(port) };
-        let error = match client.and_then(|mut client| client.text(&["PING"]).map(|_| client)) {
+        let error = match open(dir, port).and_then(|mut client| client.text(&["PING"]).map(|_| client)) {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };

@@ -25,10 +25,15 @@ pub fn cores() -> io::Result<Vec<usize>> {
 
 /// Keeps this thread, and what it starts from now on, on one core.
 pub fn pin(core: usize) -> io::Result<()> {
-    // SAFETY: as in `cores`; `core` came from there.
+    pin_to(core..=core)
+}
+
+/// Keeps this thread, and what it starts from now on, on these cores.
+pub fn pin_to(cores: std::ops::RangeInclusive<usize>) -> io::Result<()> {
+    // SAFETY: as in `cores`; the numbers came from there.
     unsafe {
         let mut set: libc::cpu_set_t = zeroed();
-        libc::CPU_SET(core, &mut set);
+        cores.for_each(|core| libc::CPU_SET(core, &mut set));
         match libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),

@@ -90,6 +90,7 @@ impl Drop for Scratch {
 /// Gives back the memory that the thread keeps from reply to reply.
 pub fn release_scratch() {
     JOINED.take();
+    SCRATCH.take();
     chunk::release_scratch();
 }
 

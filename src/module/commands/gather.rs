@@ -2,11 +2,13 @@
 
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::{Refusal, Result};
 use crate::module::input::check_bytes;
 use crate::module::output::{reply_all, Body, Content, Format, Scratch};
 use crate::module::register::Command;
+use crate::module::reply::Reply;
 use crate::module::spec::{integer, key, string, Access, Keys, Spec, FORMAT};
 use crate::nd::array::Array;
 use crate::nd::chunk::fill_with;
@@ -25,8 +27,15 @@ pub struct Gather;
 /// A parsed call.
 pub struct Call<'a> {
     keys: Vec<Key<'a>>,
-    index: Option<Index>,
     fill: Option<&'a [u8]>,
+    plan: Plan,
+}
+
+/// What is taken of each array, and what becomes of it.
+struct Plan {
+    /// How many keys.
+    n: usize,
+    index: Option<Index>,
     dtype: Option<Dtype>,
     format: Format,
 }
@@ -62,14 +71,15 @@ impl Command for Gather {
 
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let n = args.count("the number of keys")?;
-        let mut call = Call { keys: args.keys(n)?, index: None, fill: None, dtype: None, format: Format::Triple };
+        let keys = args.keys(n)?;
+        let (mut fill, mut plan) = (None, Plan { n, index: None, dtype: None, format: Format::Triple });
         loop {
             let again = if args.word("SLICE") {
-                call.index.replace(Index::parse(args.bytes("an index")?)?).map(|_| "SLICE")
+                plan.index.replace(Index::parse(args.bytes("an index")?)?).map(|_| "SLICE")
             } else if args.word("FILL") {
-                call.fill.replace(args.bytes("the value")?).map(|_| "FILL")
+                fill.replace(args.bytes("the value")?).map(|_| "FILL")
             } else if args.word("DTYPE") {
-                call.dtype.replace(args.dtype()?.0).map(|_| "DTYPE")
+                plan.dtype.replace(args.dtype()?.0).map(|_| "DTYPE")
             } else {
                 break;
             };
@@ -77,44 +87,113 @@ impl Command for Gather {
                 return Err(Error::syntax(format!("{word} is given twice")).into());
             }
         }
-        call.format = Format::at_end(args);
-        Ok(call)
+        plan.format = Format::at_end(args);
+        Ok(Call { keys, fill, plan })
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        let n = call.keys.len();
-        let mut scratch = Scratch::take();
-        let mut there = vec![0u8; n];
-        let mut first: Option<Row> = None;
+        let mut stack = Stack::new(&call.plan);
         for (i, key) in call.keys.iter().enumerate() {
-            there[i] = db.look(*key, |array| {
-                let Some(array) = array else {
-                    return match call.fill {
-                        Some(_) => Ok(0),
-                        None => Err(Refusal::NoKey { key: quoted(key.bytes()) }),
-                    };
-                };
-                let row = match &mut first {
-                    Some(row) => {
-                        row.check(array, &call, i)?;
-                        row
-                    }
-                    none => none.insert(Row::of(array, &call, i)?),
-                };
-                row.copy(array, scratch.bytes(n * row.nbytes)?, i)?;
-                Ok(1)
+            let is_long = db.look(*key, |array| {
+                let Some(array) = array else { return call.missing(key).map(|()| false) };
+                // All rows are alike: the first tells what they take together.
+                if stack.row.is_none() && call.plan.cost(array).is_long() {
+                    return Ok(true);
+                }
+                stack.add(array, i).map(|()| false)
             })?;
+            if is_long {
+                drop(stack);
+                return long(call, db);
+            }
         }
-        let Some(row) = first else { return Err(Refusal::NoneOfKeys { keys: n }) };
-        let rows = scratch.bytes(n * row.nbytes)?;
-        if let (Some(text), true) = (call.fill, row.nbytes > 0) {
+        stack.reply(call.fill, db.reply())
+    }
+}
+
+impl Call<'_> {
+    /// A key without an array: refused where nothing is to stand for it.
+    fn missing(&self, key: &Key<'_>) -> Result<()> {
+        match self.fill {
+            Some(_) => Ok(()),
+            None => Err(Refusal::NoKey { key: quoted(key.bytes()) }),
+        }
+    }
+}
+
+/// The same for rows that take long to copy: the arrays are looked at here, and copied by a worker.
+fn long(call: Call<'_>, db: &Db<'_>) -> Result<()> {
+    let mut arrays = Vec::with_capacity(call.keys.len());
+    let (mut row, mut cost) = (None, Cost::LEAST);
+    for (i, key) in call.keys.iter().enumerate() {
+        let array = db.read(*key)?;
+        match &array {
+            None => call.missing(key)?,
+            Some(array) => {
+                Row::fit(&mut row, array, &call.plan, i)?;
+                cost = cost.max(call.plan.cost(array));
+            }
+        }
+        arrays.push(array);
+    }
+    let (plan, fill) = (call.plan, call.fill.map(<[u8]>::to_vec));
+    db.finish(cost, move |reply| {
+        let mut stack = Stack::new(&plan);
+        for (i, array) in arrays.iter().enumerate() {
+            array.as_ref().map_or(Ok(()), |array| stack.add(array, i))?;
+        }
+        stack.reply(fill.as_deref(), reply)
+    })
+}
+
+impl Plan {
+    /// What it takes where all arrays are like this one.
+    fn cost(&self, array: &Array) -> Cost {
+        let effort = match self.index.as_ref().map(|index| index.resolve(&array.shape())) {
+            None => array.effort(),
+            Some(Ok(selection)) => array.effort_of(&selection),
+            Some(Err(_)) => return Cost::LEAST, // soon refused
+        };
+        let all = effort.times(self.n);
+        let cast = if self.dtype.is_some_and(|to| to != array.dtype()) { all.bytes } else { 0 };
+        self.format.cost(Cost::LEAST.and(Work::Compute, cast), all, array.dtype().itemsize())
+    }
+}
+
+/// The rows so far.
+struct Stack<'p> {
+    plan: &'p Plan,
+    row: Option<Row>,
+    rows: Scratch,
+    there: Vec<u8>,
+}
+
+impl<'p> Stack<'p> {
+    fn new(plan: &'p Plan) -> Stack<'p> {
+        Stack { plan, row: None, rows: Scratch::take(), there: vec![0; plan.n] }
+    }
+
+    /// Copies the row of the array at this place.
+    fn add(&mut self, array: &Array, place: usize) -> Result<()> {
+        let row = Row::fit(&mut self.row, array, self.plan, place)?;
+        row.copy(array, self.rows.bytes(self.plan.n * row.nbytes)?, place)?;
+        self.there[place] = 1;
+        Ok(())
+    }
+
+    /// Fills the rows that are missing, and answers.
+    fn reply(mut self, fill: Option<&[u8]>, reply: &Reply) -> Result<()> {
+        let n = self.plan.n;
+        let Some(row) = self.row else { return Err(Refusal::NoneOfKeys { keys: n }) };
+        let rows = self.rows.bytes(n * row.nbytes)?;
+        if let (Some(text), true) = (fill, row.nbytes > 0) {
             let fill = Scalar::parse(text, row.dtype)?.to_le_bytes();
-            let missing = rows.chunks_exact_mut(row.nbytes).zip(&there).filter(|(_, is_there)| **is_there == 0);
+            let missing = rows.chunks_exact_mut(row.nbytes).zip(&self.there).filter(|(_, is_there)| **is_there == 0);
             missing.for_each(|(out, _)| fill_with(&fill[..row.dtype.itemsize()], out));
         }
         let rows = Content { dtype: row.dtype, shape: row.stacked, body: Body::Lent(rows) };
-        let there = Content::own(Dtype::Bool, Shape::from([n]), &there)?;
-        reply_all(&[rows, there], call.format, db.reply())
+        let there = Content::own(Dtype::Bool, Shape::from([n]), &self.there)?;
+        reply_all(&[rows, there], self.plan.format, reply)
     }
 }
 
@@ -137,27 +216,38 @@ struct Row {
 }
 
 impl Row {
+    /// The row of another array, or of the first.
+    fn fit<'r>(row: &'r mut Option<Row>, array: &Array, plan: &Plan, place: usize) -> Result<&'r Row> {
+        match row {
+            Some(row) => {
+                row.check(array, plan, place)?;
+                Ok(row)
+            }
+            none => Ok(none.insert(Row::of(array, plan, place)?)),
+        }
+    }
+
     /// The first row.
-    fn of(array: &Array, call: &Call<'_>, place: usize) -> Result<Row> {
+    fn of(array: &Array, plan: &Plan, place: usize) -> Result<Row> {
         let source = array.shape();
-        let selection = call.index.as_ref().map(|index| index.resolve(&source)).transpose()?;
+        let selection = plan.index.as_ref().map(|index| index.resolve(&source)).transpose()?;
         let shape = selection.as_ref().map_or(&source, |s| s.out_shape()).clone();
         let from = array.dtype();
-        let dtype = call.dtype.unwrap_or(from);
+        let dtype = plan.dtype.unwrap_or(from);
         check_cast(from, dtype, Casting::SameKind)?;
-        let mut stacked = Shape::from([call.keys.len()]);
+        let mut stacked = Shape::from([plan.n]);
         for length in shape.iter() {
             stacked.push(*length)?;
         }
         let (_, nbytes) = stacked.size_and_bytes(dtype)?;
         check_bytes("the reply", nbytes, config::MAX_RESULT_BYTES.get())?;
-        Ok(Row { source, selection, shape, from, dtype, nbytes: nbytes / call.keys.len(), stacked, place })
+        Ok(Row { source, selection, shape, from, dtype, nbytes: nbytes / plan.n, stacked, place })
     }
 
     /// Whether another array fits beside it; its own shape and dtype are what counts from now on.
-    fn check(&mut self, array: &Array, call: &Call<'_>, place: usize) -> Result<()> {
+    fn check(&mut self, array: &Array, plan: &Plan, place: usize) -> Result<()> {
         if array.dtype() != self.from {
-            match call.dtype {
+            match plan.dtype {
                 Some(dtype) => check_cast(array.dtype(), dtype, Casting::SameKind)?,
                 None => {
                     return Err(
@@ -171,7 +261,7 @@ impl Row {
             return Ok(());
         }
         let source = array.shape();
-        let selection = call.index.as_ref().map(|index| index.resolve(&source)).transpose()?;
+        let selection = plan.index.as_ref().map(|index| index.resolve(&source)).transpose()?;
         let shape = selection.as_ref().map_or(&source, |s| s.out_shape());
         if *shape != self.shape {
             let (given, expected) = (shape.clone(), self.shape.clone());

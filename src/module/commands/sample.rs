@@ -3,6 +3,7 @@
 use super::take::with_rows;
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::input::check_bytes;
@@ -92,23 +93,26 @@ impl Command for Sample {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        db.answer(call.key, |array| {
-            let shape = array.shape();
-            let length = axis_length(&shape, call.axis)?;
-            // Before the draw: the list of positions is as long as the rows are many.
-            let row = shape.size_and_bytes(array.dtype())?.1 / length.max(1);
-            let index = if call.with_index { 8 } else { 0 };
-            let least = call.n.saturating_mul(row.saturating_add(index));
-            check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
-            let chosen = choice(length, call.n, call.replace, call.seed.unwrap_or_else(|| db.random()))?;
-            let positions = Positions::known(&shape, call.axis, chosen)?;
-            with_rows(array, &positions, |rows| {
-                if !call.with_index {
-                    return rows.reply(call.format, db.reply());
+        let Call { key, n, axis, replace, seed, with_index, format } = call;
+        let Some(array) = db.read(key)? else { return db.nil() };
+        let shape = array.shape();
+        let length = axis_length(&shape, axis)?;
+        // Before the draw: the list of positions is as long as the rows are many.
+        let row = shape.size_and_bytes(array.dtype())?.1 / length.max(1);
+        let index = if with_index { 8 } else { 0 };
+        check_bytes("the reply", n.saturating_mul(row.saturating_add(index)), config::MAX_RESULT_BYTES.get())?;
+        let seed = seed.unwrap_or_else(|| db.random());
+        let drawn = Cost::LEAST.and(Work::Compute, n.saturating_mul(8));
+        let cost = format.cost(drawn, array.effort_of_axis(axis, n)?, array.dtype().itemsize());
+        db.finish(cost, move |reply| {
+            let positions = Positions::known(&array.shape(), axis, choice(length, n, replace, seed)?)?;
+            with_rows(&array, &positions, |rows| {
+                if !with_index {
+                    return rows.reply(format, reply);
                 }
                 let list: Vec<u8> = positions.list().iter().flat_map(|p| (*p as i64).to_le_bytes()).collect(); // within an axis
-                let index = Content::own(Dtype::Int64, Shape::from([call.n]), &list)?;
-                reply_all(&[rows, index], call.format, db.reply())
+                let index = Content::own(Dtype::Int64, Shape::from([n]), &list)?;
+                reply_all(&[rows, index], format, reply)
             })
         })
     }

@@ -2,6 +2,7 @@
 
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::Cost;
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::input::{self, check_bytes};
@@ -64,9 +65,12 @@ impl Command for Take {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        db.answer(call.key, |array| {
-            let positions = Positions::new(&array.shape(), call.axis, &call.positions)?;
-            with_rows(array, &positions, |rows| rows.reply(call.format, db.reply()))
+        let Call { key, axis, positions, format } = call;
+        let Some(array) = db.read(key)? else { return db.nil() };
+        let cost = format.cost(Cost::LEAST, array.effort_of_axis(axis, positions.len())?, array.dtype().itemsize());
+        db.finish(cost, move |reply| {
+            let positions = Positions::new(&array.shape(), axis, &positions)?;
+            with_rows(&array, &positions, |rows| rows.reply(format, reply))
         })
     }
 }

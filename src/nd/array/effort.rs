@@ -14,6 +14,15 @@ pub struct Effort {
     pub runs: usize,
 }
 
+impl Effort {
+    /// The same for `n` of them.
+    #[must_use]
+    pub fn times(self, n: usize) -> Effort {
+        let Effort { bytes, decoded, runs } = self;
+        Effort { bytes: bytes.saturating_mul(n), decoded: decoded.saturating_mul(n), runs: runs.saturating_mul(n) }
+    }
+}
+
 impl Array {
     /// What reading all elements takes.
     pub fn effort(&self) -> Effort {
@@ -53,6 +62,18 @@ impl Array {
             Selection::Advanced(_) => runs,
         };
         Effort { bytes, decoded: touched.saturating_mul(self.chunk_bytes(chunks)).min(encoded), runs }
+    }
+
+    /// What reading `n` rows along an axis takes, wherever they lie; `axis` is one of the array's, or 0.
+    pub fn effort_of_rows(&self, axis: usize, n: usize) -> Effort {
+        let shape = self.shape();
+        let before: usize = shape.iter().take(axis).product(); // a part of the size, or 0
+        let row: usize = shape.iter().skip(axis + 1).product();
+        let bytes = before.saturating_mul(row).saturating_mul(self.dtype.itemsize()).saturating_mul(n);
+        let runs = before.saturating_mul(n);
+        let Some(chunks) = self.chunks() else { return Effort { bytes, decoded: 0, runs } };
+        let touched = runs.saturating_mul(self.chunk_bytes(chunks)).max(bytes);
+        Effort { bytes, decoded: touched.min(self.encoded_bytes(chunks)), runs }
     }
 
     fn chunk_bytes(&self, chunks: &Chunks) -> usize {
@@ -128,11 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn rows_take_their_chunks_once() {
+        let (raw, lz4) = (counters(Policy::Raw, None), counters(Policy::Lz4, None));
+        let (all, chunk) = (SIDE * SIDE * 4, 64 << 10);
+        assert_eq!(raw.effort_of_rows(0, 10), Effort { bytes: 10 * SIDE * 4, decoded: 0, runs: 10 });
+        assert_eq!(lz4.effort_of_rows(0, 10), Effort { bytes: 10 * SIDE * 4, decoded: 10 * chunk, runs: 10 });
+        assert_eq!(lz4.effort_of_rows(0, 9000).decoded, all);
+        assert_eq!(lz4.effort_of_rows(1, 2), Effort { bytes: 2 * SIDE * 4, decoded: all, runs: 2 * SIDE });
+    }
+
+    #[test]
     fn nothing_overflows() {
         let wide = Shape::from([1 << 20, 1 << 40]);
         let array = Array::filled(&wide, Scalar::of(7u8), &StoreOptions::default()).unwrap();
         assert_eq!(array.effort().bytes, 1 << 60);
         assert_eq!(of(&array, "::3").bytes, ((1usize << 20).div_ceil(3)) << 40);
         assert_eq!(of(&array, "0:0").bytes, 0);
+        assert_eq!(array.effort_of_rows(1, usize::MAX).bytes, usize::MAX);
     }
 }

@@ -49,19 +49,21 @@ impl Array {
         };
         let grid = self.grid_of(chunks);
         for place in grid.chunks() {
+            interrupt::check()?;
+            let (number, nbytes) = (place.number, place.size() * itemsize);
+            let hidden = grid.hidden(&place) * itemsize;
+            let place = grid.seen(place);
             let mut fill = |element: &[u8]| match grid.is_contiguous() {
                 true => each_cut(&place, &cut, |part, _| f(part, Block::Fill(element))),
                 false => f(&place, Block::Fill(element)),
             };
-            interrupt::check()?;
-            match chunks.map.get(&place.number) {
+            match chunks.map.get(&number) {
                 None => fill(&chunks.fill[..itemsize])?,
                 Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
                 Some(c) => {
-                    let nbytes = place.size() * itemsize;
-                    c.with_elements(place.number, nbytes, itemsize, |e| match grid.is_contiguous() {
-                        true => cut_up(&place, &cut, e, itemsize, &mut f),
-                        false => f(&place, Block::Elements(e)),
+                    c.with_elements(number, nbytes, itemsize, |e| match grid.is_contiguous() {
+                        true => cut_up(&place, &cut, &e[hidden..], itemsize, &mut f),
+                        false => f(&place, Block::Elements(&e[hidden..])),
                     })?;
                 }
             }
@@ -102,6 +104,7 @@ impl Array {
         if !grid.is_contiguous() {
             return self.visit_bands(&grid, chunks, start, len, f);
         }
+        let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
         let end = start + len;
         let (mut place, mut first) = grid.chunk_of_run(start);
         loop {
