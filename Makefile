@@ -6,7 +6,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv build run stop test lint bench benchquick bench-codec fuzz asan docs clean
+.PHONY: help setup venv build run stop test test-long lint bench benchquick bench-codec fuzz asan docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,9 @@ stop: ## stops the server of `make run`
 test: venv ## runs every test, after all set-up
 	cargo test --locked --no-default-features --test formats
 	cargo test --locked $(ARGS)
+
+test-long: venv ## runs what takes gigabytes and minutes: arrays above 512 MB
+	LONG=1 cargo test --locked --test persistence --test large -- --include-ignored
 
 lint: setup ## rustfmt, clippy and rustdoc, warnings denied
 	cargo fmt --check

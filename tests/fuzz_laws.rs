@@ -113,6 +113,6 @@ macro_rules! laws {
 
 laws! {
     npy_reads_or_refuses npz_reads_or_refuses arrow_reads_or_refuses json_round_trips index_resolves_in_bounds
-    stored_form_loads_or_refuses chunk_decodes_or_refuses grid_reads_as_one_buffer number_text_round_trips
-    array2string_terminates recipes_fill_or_refuse
+    stored_form_loads_or_refuses chunk_decodes_or_refuses grid_reads_as_one_buffer changes_are_those_of_one_buffer
+    number_text_round_trips array2string_terminates recipes_fill_or_refuse
 }

@@ -465,12 +465,22 @@ fn memory_usage_of_large_arrays_is_what_they_cost() {
     one("8 MiB of one value", words!["float64", "1048576", "BLOB", vec![1; 8 << 20]]);
     one("8 MiB in blocks", words!["float32", "2048,1024", "BLOB", raw, "CHUNK", "100,100"]);
     one("8 MiB in small blocks", words!["float32", "2048,1024", "BLOB", raw, "CHUNK", "17,17"]);
-    let rows = |most: &str| -> Vec<Vec<Vec<u8>>> {
+    let window = |most: &str| -> Vec<Vec<Vec<u8>>> {
         let row = |i| words!["ND.APPEND", "key", "float32", "1,256", "BLOB", noise("float32", 1024, i), "MAXLEN", most];
         (0..8000).map(row).collect()
     };
-    measure("8 MiB row by row", &rows("8000"));
-    measure("a window of 1 MiB", &rows("1000"));
+    measure("8 MiB row by row", &window("8000"));
+    measure("a window of 1 MiB", &window("1000"));
+    let create = words!["ND.CREATE", "key", "float32", "2048,1024"];
+    let rows = (0..2048).map(|i| {
+        let row = i * 37 % 2048; // not in order
+        words!["ND.SETSLICE", "key", row.to_string(), "float32", "1024", "BLOB", raw[row * 4096..][..4096]]
+    });
+    measure("8 MiB written row by row", &[vec![create.clone()], rows.collect()].concat());
+    let constants =
+        (0..2048).map(|i| words!["ND.SETSLICE", "key", (i * 37 % 2048).to_string(), "SCALAR", i.to_string()]);
+    let blocks = [create, words!["CHUNK", "1,1024"]].concat();
+    measure("2,048 constants in any order", &[vec![blocks], constants.collect()].concat());
     let json = format!("\"{}\"", "x".repeat(900_000));
     let set = words!["ND.SET", "key", "uint8", "1", "VALUES", "1"];
     measure("900 kB of attributes", &[set, words!["ND.ATTRSET", "key", "a", json]]);

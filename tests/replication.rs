@@ -34,8 +34,9 @@ fn wait_for_short_lives(client: &mut Client) {
 /// A command of any kind, sensible or not, over a few keys.
 fn any_command(random: &mut Random) -> Vec<Vec<u8>> {
     let key = |random: &mut Random| format!("k{}", random.below(12));
-    let mut command = match random.below(24) {
+    let mut command = match random.below(30) {
         17..=22 => any_change(random),
+        23..=28 => any_write(random),
         16 => {
             let shape = ["3,4", "200,100", "0"][random.below(3)];
             let content = match random.below(4) {
@@ -81,6 +82,45 @@ fn any_command(random: &mut Random) -> Vec<Vec<u8>> {
                 _ => command.extend(words!["CODEC", ["raw", "lz4", "auto", "zstd", "pco"][random.below(5)]]),
             }
         }
+    }
+    command
+}
+
+/// A change of some elements, as often as not one that does not fit what the key holds.
+fn any_write(random: &mut Random) -> Vec<Vec<u8>> {
+    let key = |random: &mut Random| format!("k{}", random.below(12));
+    let index = [
+        "...",
+        "0",
+        "-1",
+        "::-1",
+        "1:3",
+        "::7",
+        "...,::-2",
+        "[0,0,-1]",
+        "0,[1,2,1]",
+        "5:2000",
+        "[[0],[2]],[1,3]",
+        "None,0",
+        "True",
+    ][random.below(13)];
+    let (dtype, size) = DTYPES[random.below(DTYPES.len())];
+    let value = match random.below(6) {
+        0 => words!["KEY", key(random)],
+        1 => words![dtype, "1", "BLOB", noise(dtype, size, random.next())],
+        2 => words![dtype, "3000", "BLOB", noise(dtype, 3000 * size, random.next())],
+        3 => words!["SCALAR", "true"],
+        4 => words!["SCALAR", ["1.5", "-0.25", "nan", "inf"][random.below(4)]],
+        _ => words!["SCALAR", ["3", "0", "-1", "100"][random.below(4)]],
+    };
+    let operator = ["ADD", "SUB", "MUL", "DIV", "POW", "MIN", "MAX", "AND", "OR", "XOR"][random.below(10)];
+    let mut command = match random.below(2) {
+        0 => words!["ND.SETSLICE", key(random), index],
+        _ => words!["ND.UPDATE", key(random), index, operator],
+    };
+    command.extend(value);
+    if random.below(10) == 0 {
+        command.extend(words!["IFDEQ", "0123456789abcdef"]);
     }
     command
 }

@@ -8,6 +8,7 @@ mod parts;
 mod small;
 mod stored;
 mod taken;
+mod writes;
 
 use crate::client::Traffic;
 use crate::latency::Crowd;
@@ -93,6 +94,7 @@ pub fn all(scale: Scale) -> Vec<Row> {
     let mut rows = small::rows(scale);
     rows.extend(large::rows(scale));
     rows.extend(parts::rows(scale));
+    rows.extend(writes::rows(scale));
     rows.extend(taken::rows(scale));
     rows.extend(grown::rows(scale));
     rows.extend(batches::rows(scale));

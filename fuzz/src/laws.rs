@@ -13,6 +13,7 @@ use redis_ndarray::nd::dtype::Dtype;
 use redis_ndarray::nd::error::{Error, Result};
 use redis_ndarray::nd::format::{arrow, json, npy, npz, rdb, text, Dense};
 use redis_ndarray::nd::index::{Index, Selection};
+use redis_ndarray::nd::kernels::elementwise::Operator;
 use redis_ndarray::nd::kernels::generate::{Generator, Recipe};
 use redis_ndarray::nd::memory;
 use redis_ndarray::nd::scalar::{Number, Scalar};
@@ -32,6 +33,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("stored_form_loads_or_refuses", stored_form_loads_or_refuses),
     ("chunk_decodes_or_refuses", chunk_decodes_or_refuses),
     ("grid_reads_as_one_buffer", grid_reads_as_one_buffer),
+    ("changes_are_those_of_one_buffer", changes_are_those_of_one_buffer),
     ("number_text_round_trips", number_text_round_trips),
     ("array2string_terminates", array2string_terminates),
     ("recipes_fill_or_refuse", recipes_fill_or_refuse),
@@ -609,6 +611,80 @@ pub fn grid_reads_as_one_buffer(input: &[u8]) {
     let fresh = Array::from_source(dtype, &shape, &mut SliceSource::new(&other), &plain_options()).unwrap();
     assert_eq!(array.digest(), if written { fresh.digest() } else { before });
     array.verify().unwrap();
+}
+
+/// However an array is cut into chunks and encoded, writing and computing through any subscript changes it as it does one
+/// buffer, or not at all; snapshots stay as they were.
+pub fn changes_are_those_of_one_buffer(input: &[u8]) {
+    let mut dice = Dice(input);
+    let (dtype, shape) = (dice.dtype(), dice.shape());
+    let itemsize = dtype.itemsize();
+    let options = options(&mut dice, &shape);
+    let bytes = dice.elements(dtype, &shape);
+    let Ok(mut array) = Array::from_source(dtype, &shape, &mut SliceSource::new(&bytes), &options) else { return };
+    let mut plain = Array::from_source(dtype, &shape, &mut SliceSource::new(&bytes), &plain_options()).unwrap();
+    let mut snapshots = Vec::new();
+    for _ in 0..dice.below(6) + 1 {
+        let text = index_text(&mut dice, &shape);
+        let selection = Index::parse(text.as_bytes()).and_then(|index| index.resolve(&shape));
+        let Ok(selection) = selection else { continue };
+        if selection.out_shape().len_or_max() > 1 << 15 {
+            continue;
+        }
+        let mut value_shape = selection.out_shape().clone();
+        value_shape.dims_mut().iter_mut().for_each(|d| *d = if dice.below(4) == 0 { 1 } else { *d });
+        let drop = if dice.below(3) == 0 { dice.below(value_shape.ndim() + 1) } else { 0 };
+        let value_shape = Shape::new(&value_shape[drop..]).unwrap();
+        if dice.below(3) == 0 {
+            snapshots.push((array.clone(), array.digest().unwrap()));
+        }
+        let limit = if dice.below(4) == 0 { dice.below(40_000) } else { usize::MAX };
+        let before = array.digest().unwrap();
+        let done = if dice.below(2) == 0 {
+            let value = dice.elements(dtype, &value_shape);
+            let done = array.write(&selection, &value, &value_shape, limit);
+            if done.is_ok() {
+                plain.write(&selection, &value, &value_shape, usize::MAX).unwrap();
+                let read = plain.read(&selection).unwrap();
+                let count = selection.out_shape().len_or_max();
+                // The last of what went to the same place.
+                let positions: Vec<usize> = selection.positions(&shape).collect();
+                if value_shape == *selection.out_shape() && !(1..count).any(|i| positions[..i].contains(&positions[i]))
+                {
+                    assert_eq!(memory::bytes(&read, count * itemsize), value, "[{text}] of {shape}");
+                }
+            }
+            done
+        } else {
+            let (operator, other) = (dice.of(Operator::ALL), dice.dtype());
+            let Ok(meet) = operator.compute_dtype(dtype, other) else { continue };
+            let value = dice.elements(meet, &value_shape);
+            let done = array.update(&selection, operator, meet, &value, &value_shape, limit);
+            if done.is_ok() {
+                plain.update(&selection, operator, meet, &value, &value_shape, usize::MAX).unwrap();
+            }
+            done
+        };
+        match done {
+            Ok(written) => assert_eq!(written, selection.out_shape().len_or_max()),
+            Err(e) => {
+                check_error(&e);
+                assert_eq!(array.digest().unwrap(), before, "[{text}] of {shape}: {e}");
+            }
+        }
+        assert_eq!(array.digest(), plain.digest(), "[{text}] of {shape}");
+        array.verify().unwrap();
+        if let Some(chunks) = array.chunks() {
+            assert_eq!(array.stored_bytes(), chunks.stored().map(|(_, c)| c.stored_bytes().len()).sum::<usize>());
+        }
+    }
+    for (snapshot, digest) in snapshots {
+        let mut whole = Vec::with_capacity(snapshot.nbytes());
+        snapshot.read_run(0, snapshot.size(), &mut whole).unwrap();
+        let fresh = Array::from_source(dtype, &shape, &mut SliceSource::new(&whole), &plain_options()).unwrap();
+        assert_eq!(fresh.digest().unwrap(), digest);
+        snapshot.verify().unwrap();
+    }
 }
 
 fn plain_options() -> StoreOptions {

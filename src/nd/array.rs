@@ -108,6 +108,8 @@ pub struct Chunks {
     /// Bytes as stored, and what the chunks take in memory, without the map: kept up to date by every change.
     stored_bytes: usize,
     memory: usize,
+    /// Entries of the map that came or went one by one since it was built.
+    loose: usize,
 }
 
 /// How a new array is to be stored.
@@ -165,6 +167,7 @@ impl Chunks {
             base: 0,
             stored_bytes: 0,
             memory: 0,
+            loose: 0,
         }
     }
 

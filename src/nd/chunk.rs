@@ -248,6 +248,16 @@ impl Chunk {
         }
     }
 
+    /// The same chunk again, shared by nobody. Its checksum goes with it, not taken anew.
+    ///
+    /// # Errors
+    /// `OOM` where the allocator says no.
+    pub fn copy(&self) -> Result<Chunk> {
+        let bytes = memory::buffer_from(self.stored_bytes())?;
+        let checksum = AtomicU64::new(self.0.checksum.load(Ordering::Relaxed));
+        Ok(Chunk(Arc::new(Stored { bytes, len: self.0.len, encoding: self.0.encoding, checksum })))
+    }
+
     /// Whether [`Chunk::edit`] would change it: raw, and shared by nobody.
     pub fn is_editable(&self) -> bool {
         self.0.encoding == Encoding::Raw && Arc::is_unique(&self.0)

@@ -23,6 +23,7 @@ import arrays
 import reductions
 import rows
 import wire
+import writes
 from arrays import BFLOAT16
 
 REPORTED = 5  # failing cases shown per family
@@ -41,6 +42,14 @@ class Server:
     def __call__(self, *args, protocol=2):
         self.commands.append(args)
         return self.resp[protocol].execute_command(*args)
+
+    def batch(self, commands):
+        """The replies of many commands sent at once, errors among them."""
+        self.commands += commands
+        with self.resp[2].pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return pipe.execute(raise_on_error=False)
 
     def error(self, *args):
         """The error a command answers; anything else fails the case."""
@@ -383,7 +392,7 @@ def of_file(check):
 
 
 FAMILIES = {name[len("check_"):]: f for name, f in list(globals().items()) if name.startswith("check_")}
-for file in (rows, reductions):
+for file in (rows, writes, reductions):
     FAMILIES |= {name[len("check_"):]: of_file(f) for name, f in vars(file).items() if name.startswith("check_")}
 
 

@@ -24,6 +24,9 @@ use crate::nd::shape::Shape;
 /// What a chunk that becomes one constant counts for, in bytes of elements worked through.
 const CONSTANT: usize = 4096;
 
+/// The chunk map is built anew when one in so many of its entries came or went by itself.
+const LOOSE: usize = 256;
+
 /// What is done to elements. It cannot fail: what can is checked before.
 pub(super) trait Edit {
     /// Whether the elements that are there matter.
@@ -182,20 +185,40 @@ impl<'a> Stage<'a> {
     /// Makes a chunk anew, unless it can be changed where it lies: then false.
     fn take(&mut self, place: &ChunkBox, patches: Patches<'_>) -> Result<bool> {
         let number = place.number;
+        let keeps_raw = !self.becomes_constant(place, patches);
+        // One that another batch of patches has made already.
+        if let Some(Some(chunk)) = self.done.get_mut(&number).filter(|_| keeps_raw) {
+            if chunk.edit(|elements| apply(self.edit, elements, patches)) {
+                return Ok(true);
+            }
+        }
         let stored = match self.done.get(&number) {
             Some(staged) => staged.as_ref(),
-            None => {
-                let stored = self.chunks.map.get(&number);
-                if stored.is_some_and(Chunk::is_editable) && !self.becomes_constant(place, patches) {
-                    return Ok(false);
-                }
-                stored
+            None => self.chunks.map.get(&number),
+        };
+        let new = match stored {
+            Some(chunk) if chunk.is_editable() && keeps_raw => return Ok(false),
+            // What was raw stays raw, as it would in place.
+            Some(chunk) if chunk.encoding() == Encoding::Raw && keeps_raw => {
+                let chunk = chunk.clone();
+                self.work(place.size() * self.itemsize)?;
+                let mut copy = chunk.copy()?;
+                copy.edit(|elements| apply(self.edit, elements, patches));
+                Some(copy)
+            }
+            stored => {
+                let stored = stored.cloned();
+                self.make(place, stored, patches)?
             }
         };
-        let stored = stored.cloned();
-        let new = self.make(place, stored, patches)?;
         self.done.insert(number, new);
         Ok(true)
+    }
+
+    /// Counts bytes of elements worked through.
+    fn work(&mut self, nbytes: usize) -> Result<()> {
+        self.worked = self.worked.saturating_add(nbytes);
+        self.check(self.worked)
     }
 
     /// Whether a patch lays one element over the whole chunk, whatever was there.
@@ -267,8 +290,7 @@ impl<'a> Stage<'a> {
         if matches!(draft, Draft::Elements) {
             return Ok(());
         }
-        self.worked = self.worked.saturating_add(nbytes);
-        self.check(self.worked)?;
+        self.work(nbytes)?;
         let words = memory::words_for(nbytes);
         if self.elements.len() < words {
             let more = words - self.elements.len();
@@ -298,18 +320,19 @@ fn one_element(bytes: &[u8]) -> [u8; 16] {
 impl Chunks {
     /// Puts new chunks in; nothing stands for the fill value.
     fn put(&mut self, new: BTreeMap<u64, Option<Chunk>>) {
-        // A map that is built at once has full nodes, as `map_memory` counts them; for a few chunks that is not worth it.
-        if new.len() > 16 && new.len() >= self.map.len() / 16 {
-            let mut map = std::mem::take(&mut self.map);
-            new.iter().filter(|(_, chunk)| chunk.is_none()).for_each(|(number, _)| drop(map.remove(number)));
-            map.append(&mut new.into_iter().filter_map(|(number, chunk)| Some((number, chunk?))).collect());
-            return self.set_all(map.into_iter().collect());
-        }
         for (number, chunk) in new {
+            let before = self.map.len();
             match chunk {
                 Some(chunk) => self.insert(number, chunk),
                 None => self.remove(number),
             }
+            self.loose += self.map.len().abs_diff(before);
+        }
+        // A map that is built at once has full nodes, as `map_memory` counts them; one that grew here and there may take
+        // half as much again. Built anew after one change in so many, it costs little and is never far from full.
+        if self.loose * LOOSE > self.map.len() {
+            self.map = std::mem::take(&mut self.map).into_iter().collect();
+            self.loose = 0;
         }
     }
 }

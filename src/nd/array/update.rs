@@ -1,5 +1,7 @@
 //! Arithmetic over a selection: `a[index] op= value`, and for lists `np.op.at(a, index, value)`.
 
+use std::cell::RefCell;
+
 use super::edit::Edit;
 use super::layout::{Layout, Patch};
 use super::Array;
@@ -12,8 +14,11 @@ use crate::nd::kernels::elementwise::{Operand, Operator};
 use crate::nd::memory;
 use crate::nd::shape::Shape;
 
-/// Elements that are gathered, computed and put back at once: 8 KiB of the largest.
+/// Elements that are gathered, computed and put back at once.
 const BLOCK: usize = 512;
+
+/// Words that hold as many of the largest elements.
+const ROOM: usize = BLOCK * 2;
 
 impl Array {
     /// Computes `element op value` over a selection that was resolved for this array, and casts back to its dtype.
@@ -45,7 +50,8 @@ impl Array {
         if written > 0 {
             operator.check_values(dtype, values)?;
         }
-        let compute = Compute { operator, target: self.dtype, dtype, values };
+        let room = RefCell::new(vec![0; 3 * ROOM]);
+        let compute = Compute { operator, target: self.dtype, dtype, values, room };
         self.edit(selection, &layout, &compute, limit)?;
         Ok(written)
     }
@@ -70,6 +76,8 @@ struct Compute<'v> {
     /// The dtype of the values, in which is computed.
     dtype: Dtype,
     values: &'v [u8],
+    /// Room for blocks of values, of elements and of elements cast: kept, because a line may be short.
+    room: RefCell<Vec<u64>>,
 }
 
 /// Elements of one line, as [`Patch`] has them for several.
@@ -136,16 +144,17 @@ impl Compute<'_> {
     /// gathered, cast, computed, cast back and put where they were.
     fn line(&self, elements: &mut [u8], line: Line) {
         let (size, wide) = (self.target.itemsize(), self.dtype.itemsize());
-        let mut one = [0u64; 2];
-        let one = memory::bytes_mut(&mut one, wide);
+        let mut one_words = [0u64; 2];
+        let one = memory::bytes_mut(&mut one_words, wide);
         one.copy_from_slice(&self.values[line.value * wide..][..wide]);
         let is_run = line.step == 1 && self.target == self.dtype;
         if is_run && line.value_step == 0 {
             let target = &mut elements[line.start * size..][..line.count * size];
             return self.operator.apply(self.dtype, target, Operand::One(one));
         }
-        let mut value_words = [0u64; BLOCK * 2];
-        let (mut target_words, mut wide_words) = ([0u64; BLOCK * 2], [0u64; BLOCK * 2]);
+        let mut room = self.room.borrow_mut();
+        let (value_words, rest) = room.split_at_mut(ROOM);
+        let (target_words, wide_words) = rest.split_at_mut(ROOM);
         let mut done = 0;
         while done < line.count {
             let n = BLOCK.min(line.count - done);
@@ -155,7 +164,7 @@ impl Compute<'_> {
             let operand = match line.value_step {
                 0 => Operand::One(one),
                 step => {
-                    let room = memory::bytes_mut(&mut value_words, n * wide);
+                    let room = memory::bytes_mut(value_words, n * wide);
                     copy_region(self.values, value, &[step], room, 0, &[1], &[n], wide);
                     Operand::Each(room)
                 }
@@ -164,12 +173,12 @@ impl Compute<'_> {
                 self.operator.apply(self.dtype, &mut elements[start * size..][..n * size], operand);
                 continue;
             }
-            let gathered = memory::bytes_mut(&mut target_words, n * size);
+            let gathered = memory::bytes_mut(target_words, n * size);
             copy_region(elements, start, &[line.step], gathered, 0, &[1], &[n], size);
             if self.target == self.dtype {
                 self.operator.apply(self.dtype, gathered, operand);
             } else {
-                let computed = memory::bytes_mut(&mut wide_words, n * wide);
+                let computed = memory::bytes_mut(wide_words, n * wide);
                 cast(self.target, gathered, self.dtype, computed);
                 self.operator.apply(self.dtype, computed, operand);
                 cast(self.dtype, computed, self.target, gathered);

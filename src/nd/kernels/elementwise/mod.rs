@@ -10,6 +10,8 @@
 mod ops;
 mod power;
 
+use multiversion::multiversion;
+
 use super::promote::{check_cast, result_type, Casting};
 use super::{elements, elements_mut};
 use crate::nd::dtype::{dispatch, Dtype, Kind};
@@ -192,23 +194,53 @@ impl Operator {
     }
 }
 
+/// Elements that are computed before a look whether one of them became a NaN.
+const BLOCK: usize = 1024;
+
 #[inline(always)]
 fn run<T: Arithmetic>(target: &mut [T], value: Operand<'_>, f: impl Fn(T, T) -> T) {
     match value {
-        Operand::One(one) => {
-            let b = elements::<T>(one)[0];
-            for a in target {
-                *a = f(*a, b);
-            }
-        }
+        Operand::One(one) => with_one(target, elements::<T>(one)[0], f),
         Operand::Each(values) => {
             let values = elements::<T>(values);
             assert_eq!(target.len(), values.len(), "an operand for each element");
-            for (a, b) in target.iter_mut().zip(values) {
-                *a = f(*a, *b);
-            }
+            with_each(target, values, f);
         }
     }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn with_one<T: Arithmetic, F: Fn(T, T) -> T>(target: &mut [T], b: T, f: F) {
+    for block in target.chunks_mut(BLOCK) {
+        let mut any = false;
+        for a in block.iter_mut() {
+            *a = f(*a, b);
+            any |= a.is_nan();
+        }
+        if any {
+            one_nan(block);
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn with_each<T: Arithmetic, F: Fn(T, T) -> T>(target: &mut [T], values: &[T], f: F) {
+    for (block, values) in target.chunks_mut(BLOCK).zip(values.chunks(BLOCK)) {
+        let mut any = false;
+        for (a, b) in block.iter_mut().zip(values) {
+            *a = f(*a, *b);
+            any |= a.is_nan();
+        }
+        if any {
+            one_nan(block);
+        }
+    }
+}
+
+/// Makes every NaN the same.
+#[cold]
+fn one_nan<T: Arithmetic>(block: &mut [T]) {
+    block.iter_mut().for_each(|a| *a = a.one_nan());
 }
 
 #[inline(always)]
@@ -216,7 +248,7 @@ fn at<T: Arithmetic>(target: &mut [T], values: &[u8], pairs: &[(usize, usize)], 
     let size = std::mem::size_of::<T>();
     for (a, b) in pairs {
         let b = bytemuck::pod_read_unaligned(&values[b * size..(b + 1) * size]);
-        target[*a] = f(target[*a], b);
+        target[*a] = f(target[*a], b).one_nan();
     }
 }
 

@@ -27,6 +27,16 @@ pub(super) trait Arithmetic: Element {
     fn xor(self, _b: Self) -> Self {
         self
     }
+    /// Whether it, or a part of it, is NaN.
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        false
+    }
+    /// Itself, any NaN of it replaced by the one that is stored.
+    #[inline(always)]
+    fn one_nan(self) -> Self {
+        self
+    }
 }
 
 macro_rules! integers {
@@ -125,54 +135,45 @@ macro_rules! floats {
         impl Arithmetic for $t {
             #[inline(always)]
             fn add(self, b: $t) -> $t {
-                one_nan(self + b)
+                self + b
             }
             #[inline(always)]
             fn sub(self, b: $t) -> $t {
-                one_nan(self - b)
+                self - b
             }
             #[inline(always)]
             fn mul(self, b: $t) -> $t {
-                one_nan(self * b)
+                self * b
             }
             #[inline(always)]
             fn div(self, b: $t) -> $t {
-                one_nan(self / b)
+                self / b
             }
             #[inline(always)]
             fn pow(self, b: $t) -> $t {
-                one_nan($pow(self, b))
+                $pow(self, b)
             }
             /// Of two zeros, and of equal numbers, the first.
             #[inline(always)]
             fn min(self, b: $t) -> $t {
-                one_nan(if b < self || b.is_nan() { b } else { self })
+                if b < self || b.is_nan() { b } else { self }
             }
             #[inline(always)]
             fn max(self, b: $t) -> $t {
-                one_nan(if b > self || b.is_nan() { b } else { self })
+                if b > self || b.is_nan() { b } else { self }
             }
-        }
-
-        impl Nan for $t {
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                <$t>::is_nan(self)
+            }
             #[inline(always)]
             fn one_nan(self) -> $t {
-                if self.is_nan() { <$t>::NAN } else { self }
+                if <$t>::is_nan(self) { <$t>::NAN } else { self }
             }
         }
     )*};
 }
 floats! { f32, power::f32; f64, power::f64; }
-
-/// A float whose NaNs become one.
-pub(super) trait Nan {
-    fn one_nan(self) -> Self;
-}
-
-#[inline(always)]
-fn one_nan<T: Nan>(x: T) -> T {
-    x.one_nan()
-}
 
 macro_rules! halves {
     ($($t:ty, $widen:path, $narrow:path;)*) => {$(
@@ -204,6 +205,14 @@ macro_rules! halves {
             #[inline(always)]
             fn max(self, b: $t) -> $t {
                 $narrow(Arithmetic::max($widen(self), $widen(b)))
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                self.to_bits() & 0x7fff > <$t>::INFINITY.to_bits()
+            }
+            #[inline(always)]
+            fn one_nan(self) -> $t {
+                if Arithmetic::is_nan(self) { <$t>::NAN } else { self }
             }
         }
     )*};
@@ -250,14 +259,20 @@ macro_rules! complexes {
             #[inline(always)]
             fn min(self, b: $t) -> $t {
                 let first = has_nan(self.re, self.im) || before(self.re, self.im, b.re, b.im);
-                let least = if first { self } else { b };
-                parts(least.re, least.im)
+                if first { self } else { b }
             }
             #[inline(always)]
             fn max(self, b: $t) -> $t {
                 let first = has_nan(self.re, self.im) || before(b.re, b.im, self.re, self.im);
-                let greatest = if first { self } else { b };
-                parts(greatest.re, greatest.im)
+                if first { self } else { b }
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                has_nan(&self.re, &self.im)
+            }
+            #[inline(always)]
+            fn one_nan(self) -> $t {
+                parts(self.re.one_nan(), self.im.one_nan())
             }
         }
     )*};
@@ -265,8 +280,8 @@ macro_rules! complexes {
 complexes! { Complex32, f32; Complex64, f64; }
 
 #[inline(always)]
-fn parts<T: Nan>(re: T, im: T) -> Complex<T> {
-    Complex { re: re.one_nan(), im: im.one_nan() }
+fn parts<T>(re: T, im: T) -> Complex<T> {
+    Complex { re, im }
 }
 
 #[inline(always)]
@@ -280,5 +295,5 @@ fn has_nan<T: PartialEq>(re: T, im: T) -> bool {
 /// `a <= b`, by real, then by imaginary part; false where either has a NaN.
 #[inline(always)]
 fn before<T: PartialOrd>(a_re: T, a_im: T, b_re: T, b_im: T) -> bool {
-    (a_re < b_re && b_im.partial_cmp(&b_im).is_some()) || (a_re == b_re && a_im <= b_im)
+    (a_re < b_re && !has_nan(&a_im, &b_im)) || (a_re == b_re && a_im <= b_im)
 }
