@@ -1,5 +1,6 @@
 //! The commands: the table of contents.
 
+mod append;
 mod attributes;
 mod create;
 mod describe;
@@ -11,6 +12,7 @@ mod mget;
 mod mset;
 mod recode;
 mod reduce;
+mod reshape;
 mod restorepart;
 mod sample;
 mod set;
@@ -61,6 +63,10 @@ commands! {
     item::Item,
     setslice::SetSlice,
     update::Update,
+    append::Append,
+    reshape::Reshape,
+    reshape::Resize,
+    reshape::Astype,
     recode::Recode,
     take::Take,
     sample::Sample,

@@ -95,8 +95,7 @@ impl Array {
     /// Whether a chunk has the same place in both grids and holds one element.
     fn is_one_element(&self, grid: &Grid, number: u64) -> bool {
         self.chunks().is_some_and(|c| {
-            c.chunk_shape == *grid.chunk_shape()
-                && c.map.get(&number).is_some_and(|chunk| chunk.encoding() == Encoding::Fill)
+            c.has_grid(grid) && c.map.get(&number).is_some_and(|chunk| chunk.encoding() == Encoding::Fill)
         })
     }
 
@@ -113,7 +112,7 @@ impl Array {
             work = work.saturating_add(bytes.max(CHUNK_WORK));
             check_work(work, limit)
         };
-        if chunks.chunk_shape == *grid.chunk_shape() {
+        if chunks.has_grid(grid) {
             for (number, chunk) in &chunks.map {
                 add(*number, chunk.encoding() != Encoding::Fill)?;
             }
@@ -122,7 +121,7 @@ impl Array {
         let old = self.grid_of(chunks);
         let mut touched = BTreeSet::new();
         for number in chunks.map.keys() {
-            let place = old.chunk(*number);
+            let place = old.seen(old.chunk(*number));
             let axes: Vec<AxisRange> =
                 place.offset.iter().zip(&place.shape).map(|(&start, &len)| AxisRange { start, step: 1, len }).collect();
             grid.parts(&axes, |part| {
