@@ -6,7 +6,7 @@
 //!
 //! | `auto` for | first | instead |
 //! |---|---|---|
-//! | speed | LZ4, every filter | Zstandard 1 behind a shuffle, where that saves another 64th of the elements |
+//! | speed | LZ4, every filter | Zstandard 1 behind a shuffle, where that is at least [`WORTH_ZSTD`] times smaller |
 //! | balanced | Zstandard 1, every filter | pco, where that is at least [`WORTH_PCO`] times smaller |
 //! | size | Zstandard 9, every filter, and pco | the smallest of the three that were best, chunk by chunk |
 
@@ -22,8 +22,14 @@ pub const PAYS: f64 = 1.25;
 /// The same for `auto` where size is all that counts.
 const PAYS_SIZE: f64 = 1.05;
 
+/// How many times smaller than LZ4's Zstandard must make the samples for `speed` to take it.
+const WORTH_ZSTD: f64 = 1.12;
+
+/// Elements of which LZ4 makes less than this are hardly worth a second look.
+const HOPELESS: f64 = 1.12;
+
 /// How many times smaller than Zstandard's pco must make the samples for `balanced` to take it: it encodes slowly.
-pub const WORTH_PCO: f64 = 1.4;
+const WORTH_PCO: f64 = 1.4;
 
 /// Zstandard's level where size is all that counts.
 const SIZE_LEVEL: u8 = 9;
@@ -33,6 +39,9 @@ const BLOCK: usize = 4096;
 
 /// Below this size an array is sampled less, and `auto` judges each chunk too where the samples do not pay.
 const FEW_CHUNKS: usize = 512 << 10;
+
+/// Up to this size one block speaks for the array.
+const ONE_CHUNK: usize = 64 << 10;
 
 /// One way to encode, and with how much effort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +99,8 @@ impl Chooser {
                 places(policy, nbytes, dtype.itemsize()).map(|(start, len)| sample(start, len)).collect();
             if let Some(blocks) = blocks {
                 let blocks: SmallVec<[&[u8]; 8]> = blocks.iter().map(B::as_ref).collect();
-                chooser.settle(&blocks, nbytes >= FEW_CHUNKS);
+                let many = nbytes >= FEW_CHUNKS;
+                chooser.settle(&blocks, many || nbytes <= ONE_CHUNK, many);
             }
         }
         chooser
@@ -111,30 +121,38 @@ impl Chooser {
         matches!(self.policy, Policy::Auto(_))
     }
 
-    /// Ranks the ways by what they make of `blocks`. `whole` says that the blocks speak for every chunk.
-    fn settle(&mut self, blocks: &[&[u8]], whole: bool) {
+    /// Ranks the ways by what they make of `blocks`. `whole` says that the blocks speak for every chunk, `many` that the
+    /// array is large enough to look at more ways.
+    fn settle(&mut self, blocks: &[&[u8]], whole: bool, many: bool) {
+        let sampled: usize = blocks.iter().map(|b| b.len()).sum();
+        let is_glanced = matches!(self.policy, Policy::Auto(Compression::Speed | Compression::Balanced));
+        if let Some(way) = self.glance(blocks).filter(|_| is_glanced) {
+            self.ways = Ways::from_slice(&[way]);
+            self.verdict = if whole { Verdict::Raw } else { Verdict::Judge };
+            return;
+        }
         let mut scores = self.scores(ways(self.policy, self.dtype), blocks);
         let Some(best) = scores.first().copied() else { return };
-        let paying = best.paying;
-        let sampled: usize = blocks.iter().map(|b| b.len()).sum();
         match self.policy {
-            Policy::Auto(Compression::Speed) if paying > 0 && sampled > BLOCK => {
+            Policy::Auto(Compression::Speed) if best.paying > 0 && many => {
                 // Behind differences of bytes Zstandard is slow: they are all literals.
-                let wide = self.dtype.itemsize() > 1;
-                let differences = Filter { delta: true, shuffle: Shuffle::Bytes };
-                let filters = [Filter::BYTES, Filter { delta: false, shuffle: Shuffle::Bits }];
-                let filters = filters.into_iter().chain(wide.then_some(differences));
-                let ways = filters.map(|f| Way { encoding: Encoding::Zstd(f), level: 1 }).collect();
-                let other = self.scores(ways, blocks);
-                scores = SmallVec::from_slice(match other.first() {
-                    Some(zstd) if zstd.total + sampled / 64 < best.total => &other[..1],
-                    _ => &scores[..1],
+                let mut filters = filters(self.dtype);
+                filters.retain(|f| !f.delta || f.shuffle == Shuffle::Bytes && self.dtype.itemsize() > 1);
+                let other = self.scores(ways_of(filters, Encoding::Zstd, 1), blocks);
+                let worth = other.first().filter(|zstd| {
+                    zstd.total + sampled / 64 < best.total && (zstd.total as f64) * WORTH_ZSTD < best.total as f64
                 });
-            }
-            Policy::Auto(Compression::Balanced) if paying > 0 => {
-                let other = self.scores(Ways::from_slice(&[pco(self.dtype)]), blocks);
-                let worth = other.first().filter(|o| (o.total as f64) * WORTH_PCO < best.total as f64);
                 scores = SmallVec::from_slice(&[*worth.unwrap_or(&best)]);
+            }
+            Policy::Auto(Compression::Balanced) if best.paying > 0 && many => {
+                // One block is enough to see that much.
+                let one = &blocks[blocks.len() / 2..][..1];
+                let theirs = self.scores(Ways::from_slice(&[pco(self.dtype)]), one);
+                let ours = self.scores(Ways::from_slice(&[best.way]), one);
+                let worth =
+                    theirs.iter().zip(&ours).find(|(pco, zstd)| (pco.total as f64) * WORTH_PCO < zstd.total as f64);
+                let worth = worth.map(|(pco, _)| Score { way: pco.way, ..best });
+                scores = SmallVec::from_slice(&[worth.unwrap_or(best)]);
             }
             Policy::Auto(Compression::Size) => {
                 // Short samples are unjust to pco, whose tables they must carry.
@@ -154,6 +172,20 @@ impl Chooser {
             () if paying == 0 && whole => Verdict::Raw,
             () => Verdict::Judge,
         };
+    }
+
+    /// A look at half of each block, by LZ4 alone: the way that was best, where none saves enough for a second look.
+    fn glance(&self, blocks: &[&[u8]]) -> Option<Way> {
+        let itemsize = self.dtype.itemsize();
+        let halves: SmallVec<[&[u8]; 8]> = blocks.iter().map(|b| &b[..b.len() / 2 / itemsize * itemsize]).collect();
+        let seen: usize = halves.iter().map(|b| b.len()).sum();
+        let best = self.scores(ways_of(filters(self.dtype), Encoding::Lz4, 0), &halves).into_iter().next()?;
+        let encoding = match (self.policy, best.way.encoding) {
+            (Policy::Auto(Compression::Balanced), Encoding::Lz4(filter)) => Encoding::Zstd(filter),
+            (_, other) => other,
+        };
+        let hopeless = best.paying == 0 && best.total as f64 * HOPELESS > seen as f64;
+        hopeless.then_some(Way { encoding, level: 1 })
     }
 
     /// What each way makes of `blocks`, the smallest first.
@@ -230,7 +262,7 @@ impl Chooser {
             let mut own = Chooser { ways: Ways::new(), ..*self };
             let blocks: SmallVec<[&[u8]; 8]> =
                 places(self.policy, chunk.len(), itemsize).map(|(start, len)| &chunk[start..start + len]).collect();
-            own.settle(&blocks, true);
+            own.settle(&blocks, true, false);
             return own.encode(chunk, out);
         }
         if self.verdict == Verdict::Judge && !self.sample_pays(chunk) {
@@ -306,26 +338,32 @@ fn pco(dtype: Dtype) -> Way {
     Way { encoding: Encoding::Pco(Numbers::of(dtype)), level: super::pco::DEFAULT_LEVEL }
 }
 
-/// The ways that a policy tries first, the one to take where others are not better before those.
+/// The filters in front of byte-wise codecs that are worth a try, the one to take where others are not better first.
+fn filters(dtype: Dtype) -> SmallVec<[Filter; 8]> {
+    let all = [(false, Shuffle::Bytes), (false, Shuffle::Bits), (true, Shuffle::Bytes), (true, Shuffle::Bits)];
+    let all = all.into_iter().map(|(delta, shuffle)| Filter { delta, shuffle });
+    all.filter(|f| !f.delta || dtype != Dtype::Bool).collect()
+}
+
+/// A codec behind each of these filters.
+fn ways_of(filters: SmallVec<[Filter; 8]>, codec: fn(Filter) -> Encoding, level: u8) -> Ways {
+    filters.into_iter().map(|f| Way { encoding: codec(f), level }).collect()
+}
+
+/// The ways that a policy tries first.
 fn ways(policy: Policy, dtype: Dtype) -> Ways {
-    let filter = |delta, shuffle| Filter { delta, shuffle };
-    let mut filters: SmallVec<[Filter; 8]> = SmallVec::from_slice(&[Filter::BYTES, filter(false, Shuffle::Bits)]);
-    if dtype != Dtype::Bool {
-        filters.extend([filter(true, Shuffle::Bytes), filter(true, Shuffle::Bits)]);
-    }
-    let zstd = |mut filters: SmallVec<[Filter; 8]>, level| -> Ways {
-        filters.extend((dtype.itemsize() > 1).then_some(filter(true, Shuffle::Nothing)));
-        filters.into_iter().map(|f| Way { encoding: Encoding::Zstd(f), level }).collect()
+    let zstd = |level| {
+        let mut filters = filters(dtype);
+        filters.extend((dtype.itemsize() > 1).then_some(Filter { delta: true, shuffle: Shuffle::Nothing }));
+        ways_of(filters, Encoding::Zstd, level)
     };
     match policy {
         Policy::Raw => Ways::new(),
-        Policy::Lz4 | Policy::Auto(Compression::Speed) => {
-            filters.into_iter().map(|f| Way { encoding: Encoding::Lz4(f), level: 0 }).collect()
-        }
-        Policy::Zstd(level) => zstd(filters, level),
-        Policy::Auto(Compression::Balanced) => zstd(filters, 1),
+        Policy::Lz4 | Policy::Auto(Compression::Speed) => ways_of(filters(dtype), Encoding::Lz4, 0),
+        Policy::Zstd(level) => zstd(level),
+        Policy::Auto(Compression::Balanced) => zstd(1),
         Policy::Auto(Compression::Size) => {
-            let mut ways = zstd(filters, SIZE_LEVEL);
+            let mut ways = zstd(SIZE_LEVEL);
             ways.push(pco(dtype));
             ways
         }
