@@ -8,6 +8,7 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod ahead;
 mod edit;
 mod effort;
 mod encode;

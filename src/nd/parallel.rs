@@ -12,7 +12,7 @@ use std::sync::mpsc::{sync_channel, Receiver};
 use std::thread;
 
 use super::error::{Error, Result};
-use super::interrupt;
+use super::{interrupt, stats};
 
 /// A helper makes at most so many things ahead.
 const AHEAD: usize = 4;
@@ -97,7 +97,9 @@ pub fn in_order<T: Send>(
                         }
                     }
                 };
-                thread::Builder::new().name("ndarray-helper".into()).spawn_scoped(scope, work).ok().map(|_| receiver)
+                thread::Builder::new().name("ndarray-helper".into()).spawn_scoped(scope, work).ok()?;
+                stats::HELPERS_STARTED.fetch_add(1, Ordering::Relaxed);
+                Some(receiver)
             })
             .collect();
         for i in 0..n {

@@ -8,3 +8,5 @@ pub static CHUNKS_DECODED: AtomicU64 = AtomicU64::new(0);
 pub static CHUNKS_ENCODED: AtomicU64 = AtomicU64::new(0);
 /// Chunks that were written raw.
 pub static CHUNKS_STORED_RAW: AtomicU64 = AtomicU64::new(0);
+/// Threads that were started to help with chunks.
+pub static HELPERS_STARTED: AtomicU64 = AtomicU64::new(0);

@@ -48,25 +48,13 @@ impl Array {
             return if bytes.is_empty() { Ok(()) } else { cut_up(&whole, &cut, bytes, itemsize, &mut f) };
         };
         let grid = self.grid_of(chunks);
-        for place in grid.chunks() {
-            let mut fill = |element: &[u8]| match grid.is_contiguous() {
-                true => each_cut(&place, &cut, |part, _| f(part, Block::Fill(element))),
-                false => f(&place, Block::Fill(element)),
-            };
-            interrupt::check()?;
-            match chunks.map.get(&place.number) {
-                None => fill(&chunks.fill[..itemsize])?,
-                Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
-                Some(c) => {
-                    let nbytes = place.size() * itemsize;
-                    c.with_elements(place.number, nbytes, itemsize, |e| match grid.is_contiguous() {
-                        true => cut_up(&place, &cut, e, itemsize, &mut f),
-                        false => f(&place, Block::Elements(e)),
-                    })?;
-                }
-            }
-        }
-        Ok(())
+        let is_cut = grid.is_contiguous();
+        let count = if grid.is_empty() { 0 } else { grid.len() };
+        self.each_chunk(&grid, chunks, 0..count, &mut |place, block| match block {
+            Block::Fill(element) if is_cut => each_cut(place, &cut, |part, _| f(part, Block::Fill(element))),
+            Block::Elements(bytes) if is_cut => cut_up(place, &cut, bytes, itemsize, &mut f),
+            whole => f(place, whole),
+        })
     }
 
     /// Appends the elements from `start`, `len` of them, in C order, to `out`, which must have the room.
@@ -103,22 +91,17 @@ impl Array {
             return self.visit_bands(&grid, chunks, start, len, f);
         }
         let end = start + len;
-        let (mut place, mut first) = grid.chunk_of_run(start);
-        loop {
-            interrupt::check()?;
+        let (place, mut first) = grid.chunk_of_run(start);
+        let last = if end <= first + place.size() { place.number } else { grid.chunk_of_run(end - 1).0.number };
+        self.each_chunk(&grid, chunks, place.number..last + 1, &mut |place, block| {
             let size = place.size();
-            let part = start.max(first) - first..end.min(first + size) - first;
-            let bytes = part.start * itemsize..part.end * itemsize;
-            match chunks.map.get(&place.number) {
-                Some(c) => c.with_elements(place.number, size * itemsize, itemsize, |e| f(&e[bytes]))?,
-                None => with_fill(&chunks.fill[..itemsize], bytes.len(), &mut f)?,
-            }
+            let part = (start.max(first) - first) * itemsize..(end.min(first + size) - first) * itemsize;
             first += size;
-            if first >= end {
-                return Ok(());
+            match block {
+                Block::Elements(bytes) => f(&bytes[part]),
+                Block::Fill(element) => with_fill(element, part.len(), &mut f),
             }
-            place = grid.chunk(place.number + 1);
-        }
+        })
     }
 
     /// [`Array::visit_run`] for chunks that are no runs: one [`band`] at a time.
