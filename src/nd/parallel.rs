@@ -7,14 +7,15 @@
 //! How many there may be at a time, in the whole process, is a budget that the embedder sets. Nobody waits for it: whoever
 //! finds it spent works alone.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::error::{Error, Result};
 use super::{interrupt, stats};
 
-/// A helper makes at most so many things ahead.
+/// For each thread so many things may be begun and not yet taken.
 const AHEAD: usize = 4;
 
 /// Threads that may still be taken.
@@ -66,7 +67,8 @@ pub fn helpers(bytes: usize, share: usize) -> Claim {
 
 /// Makes the things `0..n` on this thread and as many helpers, and takes each on this thread, in order.
 ///
-/// Things are dealt out in turn, so neighbours are made at the same time, and few wait to be taken.
+/// Whoever is free makes the next thing that nobody has begun, so a helper that the system does not let run holds up
+/// nothing but what it has in hand. At most [`AHEAD`] things for each thread wait to be taken.
 ///
 /// # Errors
 /// The first that `make` or `take` answers, in order; nothing is taken after it.
@@ -76,43 +78,151 @@ pub fn in_order<T: Send>(
     make: impl Fn(usize) -> Result<T> + Sync,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
-    let lanes = helpers.min(n.saturating_sub(1)) + 1;
-    if lanes == 1 {
+    let helpers = helpers.min(n.saturating_sub(1));
+    if helpers == 0 {
         return (0..n).try_for_each(|i| take(make(i)?));
     }
+    let bench = Bench::new(n, (helpers + 1) * AHEAD);
     let flag = interrupt::current();
     thread::scope(|scope| {
-        let (make, flag) = (&make, &flag);
-        // A lane whose helper the system does not give is this thread's.
-        let made: Vec<Option<Receiver<Result<T>>>> = (1..lanes)
-            .map(|lane| {
-                let (sender, receiver) = sync_channel(AHEAD);
-                let work = move || {
-                    for i in (lane..n).step_by(lanes) {
-                        let thing = interrupt::with(flag.as_ref(), || make(i));
-                        let is_last = thing.is_err();
-                        // Nobody listens any more after an error elsewhere.
-                        if sender.send(thing).is_err() || is_last {
-                            return;
-                        }
+        let (bench, make, flag) = (&bench, &make, &flag);
+        for _ in 0..helpers {
+            let help = move || {
+                let _leave = Leave { bench, is_helper: true };
+                interrupt::with(flag.as_ref(), || {
+                    while let Some(i) = bench.begin_next() {
+                        bench.put(i, make(i));
                     }
-                };
-                thread::Builder::new().name("ndarray-helper".into()).spawn_scoped(scope, work).ok()?;
-                stats::HELPERS_STARTED.fetch_add(1, Ordering::Relaxed);
-                Some(receiver)
-            })
-            .collect();
-        for i in 0..n {
-            let lane = (i % lanes).checked_sub(1).and_then(|lane| made[lane].as_ref());
-            let thing = match lane {
-                None => make(i),
-                // A helper that ends before its time has panicked, and so will the scope.
-                Some(receiver) => receiver.recv().unwrap_or(Err(Error::Interrupted)),
+                });
             };
-            take(thing?)?;
+            // Where the system gives no thread, there are fewer.
+            if thread::Builder::new().name("ndarray-helper".into()).spawn_scoped(scope, help).is_ok() {
+                stats::HELPERS_STARTED.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let _leave = Leave { bench, is_helper: false };
+        for _ in 0..n {
+            let thing = loop {
+                match bench.take_or_begin() {
+                    Step::Take(thing) => break thing?,
+                    Step::Make(i) => bench.put(i, make(i)),
+                    Step::Failed => return Err(Error::Interrupted), // a helper has panicked, and so will the scope
+                }
+            };
+            take(thing)?;
         }
         Ok(())
     })
+}
+
+/// Where things lie from when they are begun until they are taken.
+struct Bench<T> {
+    state: Mutex<State<T>>,
+    n: usize,
+    window: usize,
+    /// For the taker: the next thing may be there.
+    made: Condvar,
+    /// For helpers: there may be something to begin, or an end to it.
+    room: Condvar,
+}
+
+struct State<T> {
+    /// How many have been taken.
+    taken: usize,
+    /// Those that have been begun since, in order; nothing where one is still being made.
+    begun: VecDeque<Option<Result<T>>>,
+    is_closed: bool,
+    has_failed: bool,
+}
+
+/// What the taker does next.
+enum Step<T> {
+    Take(Result<T>),
+    Make(usize),
+    Failed,
+}
+
+impl<T> Bench<T> {
+    fn new(n: usize, window: usize) -> Bench<T> {
+        let state = State { taken: 0, begun: VecDeque::with_capacity(window), is_closed: false, has_failed: false };
+        Bench { state: Mutex::new(state), n, window, made: Condvar::new(), room: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the next thing that nobody has begun, if it may be begun now.
+    fn begin(&self, state: &mut State<T>) -> Option<usize> {
+        let next = state.taken + state.begun.len();
+        (next < self.n && state.begun.len() < self.window).then(|| {
+            state.begun.push_back(None);
+            next
+        })
+    }
+
+    /// For helpers: waits for something to begin; nothing where there is no more.
+    fn begin_next(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            if state.is_closed || state.taken + state.begun.len() == self.n {
+                return None;
+            }
+            match self.begin(&mut state) {
+                Some(i) => return Some(i),
+                None => state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn put(&self, i: usize, thing: Result<T>) {
+        let mut state = self.lock();
+        let place = i - state.taken; // what is being made has not been taken
+        state.begun[place] = Some(thing);
+        if place == 0 {
+            self.made.notify_one();
+        }
+    }
+
+    /// For the taker: the next thing where it is there, else another to make, else waits.
+    fn take_or_begin(&self) -> Step<T> {
+        let mut state = self.lock();
+        loop {
+            if state.has_failed {
+                return Step::Failed;
+            }
+            if let Some(Some(_)) = state.begun.front() {
+                if let Some(thing) = state.begun.pop_front().flatten() {
+                    state.taken += 1;
+                    self.room.notify_one();
+                    return Step::Take(thing);
+                }
+            }
+            match self.begin(&mut state) {
+                Some(i) => return Step::Make(i),
+                None => state = self.made.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Nobody waits for one who has left, in whichever way.
+struct Leave<'b, T> {
+    bench: &'b Bench<T>,
+    is_helper: bool,
+}
+
+impl<T> Drop for Leave<'_, T> {
+    fn drop(&mut self) {
+        if self.is_helper && !thread::panicking() {
+            return;
+        }
+        let mut state = self.bench.lock();
+        state.is_closed = true;
+        state.has_failed |= self.is_helper;
+        self.bench.made.notify_all();
+        self.bench.room.notify_all();
+    }
 }
 
 #[cfg(test)]
