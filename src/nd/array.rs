@@ -9,6 +9,8 @@
 //! nobody shares it.
 
 mod ahead;
+mod append;
+mod astype;
 mod edit;
 mod effort;
 mod encode;
@@ -16,10 +18,15 @@ mod gather;
 mod layout;
 mod packed;
 mod read;
+mod reshape;
+mod resize;
 mod scatter;
 mod take;
 mod update;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -42,6 +49,7 @@ use super::source::Source;
 
 use packed::PackedShape;
 
+pub use append::appended_shape;
 pub use effort::Effort;
 pub use read::Block;
 pub use take::{axis_length, Positions};
@@ -86,6 +94,9 @@ pub struct Chunks {
     policy: Policy,
     fill: [u8; 16],
     map: BTreeMap<u64, Chunk>,
+    /// Rows of the first chunks that are hidden, and the number of the first chunk: not 0 where rows were dropped in front.
+    lead: usize,
+    base: u64,
     /// Bytes as stored, and what the chunks take in memory, without the map: kept up to date by every change.
     stored_bytes: usize,
     memory: usize,
@@ -142,9 +153,16 @@ impl Chunks {
             policy,
             fill,
             map: BTreeMap::new(),
+            lead: 0,
+            base: 0,
             stored_bytes: 0,
             memory: 0,
         }
+    }
+
+    /// The grid of the array of this shape whose chunks they are.
+    fn grid(&self, shape: &Shape, dtype: Dtype) -> Grid {
+        Grid::begun(shape, &self.chunk_shape, dtype, self.lead, self.base).expect("checked when the array was made")
     }
 
     fn is_fill(&self, chunk: &Chunk) -> bool {
@@ -175,6 +193,11 @@ impl Chunks {
             self.stored_bytes -= old.stored_bytes().len();
             self.memory -= old.memory();
         }
+    }
+
+    /// Rows of the first chunks that are hidden, and the number of the first chunk.
+    pub fn front(&self) -> (usize, u64) {
+        (self.lead, self.base)
     }
 
     /// The chunk shape.
@@ -251,7 +274,7 @@ impl Array {
         Array { shape: PackedShape::new(shape), dtype, body: Body::Rich(Box::new(rich)) }
     }
 
-    /// An array whose chunks are still to come, as a file's header describes it.
+    /// An array whose chunks are still to come, as a file's header describes it; `lead` rows of the first are hidden.
     ///
     /// # Errors
     /// `SHAPE` or `LIMIT` for a chunk shape that does not fit.
@@ -261,11 +284,12 @@ impl Array {
         chunk_shape: &Shape,
         policy: Policy,
         fill: [u8; 16],
+        lead: usize,
         parts_missing: u32,
     ) -> Result<Array> {
         shape.size_and_bytes(dtype)?;
-        let grid = Grid::new(shape, chunk_shape, dtype)?;
-        let chunks = Chunks::new(&grid, policy, fill);
+        let grid = Grid::begun(shape, chunk_shape, dtype, lead, 0)?;
+        let chunks = Chunks { lead, ..Chunks::new(&grid, policy, fill) };
         let mut array = Array::rich(dtype, shape, Storage::Chunked(chunks), Attributes::default());
         if let Body::Rich(rich) = &mut array.body {
             rich.parts_missing = parts_missing;
@@ -349,7 +373,7 @@ impl Array {
     }
 
     fn grid_of(&self, chunks: &Chunks) -> Grid {
-        Grid::new(&self.shape(), &chunks.chunk_shape, self.dtype).expect("checked when the array was made")
+        chunks.grid(&self.shape(), self.dtype)
     }
 
     /// The grid, where the array is chunked.
@@ -446,13 +470,10 @@ impl Array {
             },
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if rich.parts_missing > 0 || chunks.policy != options.policy {
+                if rich.parts_missing > 0 || chunks.lead > 0 || chunks.policy != options.policy {
                     return false;
                 }
-                let (Ok(small), grid) = (
-                    options.grid(dtype, shape),
-                    Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made"),
-                ) else {
+                let (Ok(small), grid) = (options.grid(dtype, shape), chunks.grid(shape, dtype)) else {
                     return false;
                 };
                 let raw_and_ours = chunks.map.len() as u64 == grid.len()

@@ -1,5 +1,6 @@
 //! The commands: the table of contents.
 
+mod append;
 mod attributes;
 mod create;
 mod describe;
@@ -10,6 +11,7 @@ mod item;
 mod mget;
 mod mset;
 mod reduce;
+mod reshape;
 mod restorepart;
 mod sample;
 mod set;
@@ -60,6 +62,10 @@ commands! {
     item::Item,
     setslice::SetSlice,
     update::Update,
+    append::Append,
+    reshape::Reshape,
+    reshape::Resize,
+    reshape::Astype,
     take::Take,
     sample::Sample,
     reduce::Sum,

@@ -50,10 +50,15 @@ impl Array {
         let grid = self.grid_of(chunks);
         let is_cut = grid.is_contiguous();
         let count = if grid.is_empty() { 0 } else { grid.len() };
-        self.each_chunk(&grid, chunks, 0..count, &mut |place, block| match block {
-            Block::Fill(element) if is_cut => each_cut(place, &cut, |part, _| f(part, Block::Fill(element))),
-            Block::Elements(bytes) if is_cut => cut_up(place, &cut, bytes, itemsize, &mut f),
-            whole => f(place, whole),
+        self.each_chunk(&grid, chunks, grid.base()..grid.base() + count, &mut |place, block| {
+            let hidden = grid.hidden(place) * itemsize;
+            let place = grid.seen(place.clone());
+            match block {
+                Block::Fill(element) if is_cut => each_cut(&place, &cut, |part, _| f(part, Block::Fill(element))),
+                Block::Fill(element) => f(&place, Block::Fill(element)),
+                Block::Elements(bytes) if is_cut => cut_up(&place, &cut, &bytes[hidden..], itemsize, &mut f),
+                Block::Elements(bytes) => f(&place, Block::Elements(&bytes[hidden..])),
+            }
         })
     }
 
@@ -90,6 +95,7 @@ impl Array {
         if !grid.is_contiguous() {
             return self.visit_bands(&grid, chunks, start, len, f);
         }
+        let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
         let end = start + len;
         let (place, mut first) = grid.chunk_of_run(start);
         let last = if end <= first + place.size() { place.number } else { grid.chunk_of_run(end - 1).0.number };
