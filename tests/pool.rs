@@ -240,7 +240,7 @@ fn every_read_that_can_take_long_may_go_to_a_worker() {
     cmd!(client, "ND.SET", "m", "float32", "2,3", "VALUES", "1", "2", "3", "4", "5", "6");
     let reads =
         "ND.GET m|ND.GET m DTYPE int8 JSON|ND.MGET 2 m m|ND.MGET 1 m NPZ|ND.GATHER 2 m m|ND.SHOW m|ND.DIGEST k|\
-                 ND.VERIFY k|ND.SLICE m :,1|ND.TAKE m 0 2 1 0|ND.SAMPLE m 1 SEED 1|ND.SUM m|ND.MEAN m AXIS 0";
+                 ND.VERIFY k|ND.SLICE m :,1|ND.TAKE m 0 2 1 0|ND.SAMPLE m 1 SEED 1|ND.SUM m|ND.MEAN m AXIS 0|ND.RECODE k DRYRUN";
     for read in reads.split('|') {
         let done = count(&mut client, "jobs_done");
         client.ok(&read.split_whitespace().collect::<Vec<_>>());

@@ -10,6 +10,7 @@ mod get;
 mod item;
 mod mget;
 mod mset;
+mod recode;
 mod reduce;
 mod reshape;
 mod restorepart;
@@ -66,6 +67,7 @@ commands! {
     reshape::Reshape,
     reshape::Resize,
     reshape::Astype,
+    recode::Recode,
     take::Take,
     sample::Sample,
     reduce::Sum,

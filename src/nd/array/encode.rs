@@ -77,9 +77,9 @@ mod tests {
         let pieces: Vec<&[u8]> = bytes.chunks(10_001).collect();
         for chunk in [auto_chunk_shape(&shape, dtype, 8192), Shape::from([16, 512]), Shape::from([70, 3000])] {
             let grid = Grid::new(&shape, &chunk, dtype).unwrap();
-            for policy in [Policy::Auto, Policy::Raw, Policy::Lz4] {
+            for &policy in Policy::KINDS {
                 let stored = |source: &mut dyn Source, helpers| {
-                    let chooser = Chooser::new(policy, itemsize, bytes.len(), |start, len| source.peek(start, len));
+                    let chooser = Chooser::new(policy, dtype, bytes.len(), |start, len| source.peek(start, len));
                     let list = chunks(&grid, &shape, itemsize, source, &chooser, helpers).unwrap();
                     let each = list.iter().map(|(n, c)| (*n, c.encoding(), c.checksum(), c.stored_bytes().to_vec()));
                     each.collect::<Vec<_>>()
