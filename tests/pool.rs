@@ -240,7 +240,7 @@ fn every_read_that_can_take_long_may_go_to_a_worker() {
     cmd!(client, "ND.SET", "m", "float32", "2,3", "VALUES", "1", "2", "3", "4", "5", "6");
     let reads =
         "ND.GET m|ND.GET m DTYPE int8 JSON|ND.MGET 2 m m|ND.MGET 1 m NPZ|ND.GATHER 2 m m|ND.SHOW m|ND.DIGEST k|\
-                 ND.VERIFY k|ND.SLICE m :,1|ND.TAKE m 0 2 1 0|ND.SAMPLE m 1 SEED 1|ND.SUM m|ND.MEAN m AXIS 0";
+                 ND.VERIFY k|ND.SLICE m :,1|ND.TAKE m 0 2 1 0|ND.SAMPLE m 1 SEED 1|ND.SUM m|ND.MEAN m AXIS 0|ND.RECODE k DRYRUN";
     for read in reads.split('|') {
         let done = count(&mut client, "jobs_done");
         client.ok(&read.split_whitespace().collect::<Vec<_>>());
@@ -344,6 +344,39 @@ fn children_that_save_are_not_disturbed_by_workers() {
     assert_sound(&server);
     let server = server.crash_and_restart();
     assert_eq!(digests(&server), before);
+}
+
+#[test]
+fn helpers_change_nothing_but_the_time() {
+    const SIZE: usize = 2 << 20;
+    let bytes: Vec<u8> = (0..SIZE as u32).flat_map(|i| (i / 3).to_le_bytes()).collect();
+    let pieces: Vec<&[u8]> = bytes.chunks(300_001).collect();
+    let answers = |threads: &str| {
+        let server = Server::with().module_arg("threads").module_arg(threads).start();
+        let mut client = server.client();
+        let (size, shape, parts) = (SIZE.to_string(), (SIZE / 1024).to_string() + ",1024", pieces.len().to_string());
+        let head = |key: &'static str| [&b"ND.SET"[..], key.as_bytes(), b"uint32"];
+        let blob = [&head("blob")[..], &[size.as_bytes(), b"BLOB", &bytes, b"CODEC", b"lz4"]].concat();
+        let cut =
+            [&head("cut")[..], &[size.as_bytes(), b"PIECES", parts.as_bytes()], &pieces, &[b"CODEC", b"lz4"]].concat();
+        let tiles = [&head("tiles")[..], &[shape.as_bytes(), b"BLOB", &bytes, b"CHUNK", b"100,100"]].concat();
+        for command in [&blob, &cut, &tiles] {
+            client.ok(command);
+        }
+        let mut all = Vec::new();
+        for key in ["blob", "cut", "tiles"] {
+            assert!(client.ok(&["ND.GET", key, "BLOB"]).bytes() == bytes);
+            for command in [&["ND.DIGEST", key][..], &["ND.SUM", key], &["ND.INFO", key], &["ND.VERIFY", key]] {
+                all.push(client.ok(command).show());
+            }
+        }
+        (all, count(&mut client, "helpers_started"))
+    };
+    let (alone, none) = answers("0");
+    let (helped, some) = answers("4");
+    assert_eq!(alone, helped);
+    let is_one_core = std::thread::available_parallelism().is_ok_and(|n| n.get() == 1);
+    assert_eq!((none, some > 0), (0, !is_one_core));
 }
 
 /// Saves in the background and waits for the end.

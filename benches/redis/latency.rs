@@ -17,6 +17,9 @@ const NEVER: &str = "3600000000";
 /// From one small command to the next.
 const INTERVAL: Duration = Duration::from_micros(500);
 
+/// What sleeping may take longer than asked.
+const AWAKE: Duration = Duration::from_micros(100);
+
 /// What is compared.
 pub struct Crowd {
     /// The small command, as a reader knows it.
@@ -87,6 +90,8 @@ fn time_each(client: &mut Client, crowd: &Crowd) -> std::io::Result<Vec<f64>> {
     let mut waits = Vec::with_capacity(crowd.samples);
     for n in 0..crowd.samples as u32 {
         let due = begin + INTERVAL * n;
+        // Asleep for most of the time, so that a core is free for the server; awake in time.
+        std::thread::sleep(due.saturating_duration_since(Instant::now() + AWAKE));
         while Instant::now() < due {
             std::hint::spin_loop();
         }

@@ -11,7 +11,8 @@
 //! 5. *Workers.* A thread of our own touches nothing of the server but: one blocked client that it was handed, its
 //!    context (made on the main thread, used for replies alone, freed before the client is unblocked, once), the
 //!    allocator, the log, and the clock that measures a blocked client. No key, no argument, no other context. What else
-//!    it works on is Rust's: `Arc`s of arrays, which nobody changes while they are shared.
+//!    it works on is Rust's: `Arc`s of arrays, which nobody changes while they are shared. Helpers (`nd::parallel`)
+//!    touch nothing but the allocator and what their caller lends them until they end.
 //! 6. *Children.* A child that the server forks has the main thread only. What runs there (saving, rewriting) takes no
 //!    lock that a worker may hold at that moment, and waits for no worker.
 //!

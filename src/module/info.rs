@@ -34,6 +34,7 @@ unsafe extern "C" fn info(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report: 
             number(c"chunks_encoded", stats::CHUNKS_ENCODED.load(Ordering::Relaxed));
             number(c"chunks_stored_raw", stats::CHUNKS_STORED_RAW.load(Ordering::Relaxed));
             number(c"blocks_reduced", stats::BLOCKS_REDUCED.load(Ordering::Relaxed));
+            number(c"helpers_started", stats::HELPERS_STARTED.load(Ordering::Relaxed));
             let count = |name: &CStr, n: &AtomicUsize| number(name, n.load(Ordering::Relaxed) as u64);
             number(c"jobs_queued", pool::queued() as u64);
             count(c"jobs_running", &JOBS.running);

@@ -91,6 +91,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argv: *mut *mut raw::RedisModuleString, a
     // SAFETY: during load.
     unsafe { api!(RedisModule_SetModuleOptions(ctx, options as c_int)) };
     config::register(ctx)?;
+    pool::prepare();
     let with_category = register::register_category(ctx);
     commands::register_all(ctx, with_category)?;
     info::register(ctx);

@@ -8,6 +8,7 @@
 //! a worker may have held: it reads arrays, which workers share but never change, and allocates, which the allocator
 //! provides for.
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::error::Result;
 use super::ffi::log;
 use super::output;
 use super::reply::Reply;
+use crate::nd::parallel;
 
 /// Jobs that wait at most; each client has at most one.
 pub const QUEUE: usize = 256;
@@ -58,6 +60,13 @@ pub static JOBS: Jobs = Jobs {
     inline: AtomicUsize::new(0),
     cancelled: AtomicUsize::new(0),
 };
+
+/// Tells the library how many threads may help with what is done chunk by chunk: as many as there are workers, but no more
+/// than cores are left beside the main thread. A worker that does a job is one of them.
+pub fn prepare() {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    parallel::set_budget(THREADS.get().min(cores - 1));
+}
 
 /// How many jobs wait for a worker.
 pub fn queued() -> usize {
@@ -124,7 +133,9 @@ fn serve(tasks: &Receiver<Task>) {
 fn work(task: Task) {
     let Task { mut client, job } = task;
     JOBS.running.fetch_add(1, Ordering::Relaxed);
+    let one_of_us = parallel::claim(1);
     let was_wanted = client.answer(job);
+    drop(one_of_us);
     JOBS.running.fetch_sub(1, Ordering::Relaxed);
     let count = if was_wanted { &JOBS.done } else { &JOBS.cancelled };
     count.fetch_add(1, Ordering::Relaxed);

@@ -8,11 +8,13 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod ahead;
 mod append;
 mod astype;
 mod blocks;
 mod edit;
 mod effort;
+mod encode;
 mod gather;
 mod layout;
 mod memo;
@@ -42,9 +44,10 @@ use super::chunk::{self, Chunk};
 use super::codec::{fill_with, Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::Result;
-use super::grid::{auto_chunk_shape, c_steps, copy_region, raw_chunk_shape, Grid};
+use super::grid::{auto_chunk_shape, raw_chunk_shape, Grid};
 use super::interrupt;
 use super::memory::{self, Buffer};
+use super::parallel::{self, Claim};
 use super::scalar::Scalar;
 use super::shape::Shape;
 use super::source::Source;
@@ -255,23 +258,9 @@ impl Array {
             grid = options.raw_grid(dtype, shape, grid)?;
         }
         let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
-        let mut list = Vec::with_capacity(grid.len().min(1 << 20) as usize);
-        if grid.is_contiguous() {
-            for place in grid.chunks() {
-                let elements = source.next(place.size() * itemsize)?;
-                list.push((place.number, Chunk::encode(elements, &chooser)?));
-            }
-        } else {
-            let steps = c_steps(shape);
-            let whole = source.next(nbytes)?;
-            let mut block = Vec::new();
-            for place in grid.chunks() {
-                block.resize(place.size() * itemsize, 0);
-                let start = place.offset.iter().zip(&steps).map(|(o, s)| o * *s as usize).sum();
-                copy_region(whole, start, &steps, &mut block, 0, &c_steps(&place.shape), &place.shape, itemsize);
-                list.push((place.number, Chunk::encode(&block, &chooser)?));
-            }
-        }
+        let helpers = if chooser.keeps_raw() { None } else { Some(parallel::helpers(nbytes, encode::SHARE)) };
+        let helpers = helpers.as_ref().map_or(0, Claim::count);
+        let list = encode::chunks(&grid, shape, itemsize, source, &chooser, helpers)?;
         chunks.set_all(list);
         Ok(Array::rich(dtype, shape, Storage::Chunked(chunks), Attributes::default()))
     }

@@ -177,14 +177,22 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return f(self.stored_bytes());
         }
-        stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         // Taken out rather than borrowed, so that `f` may read another chunk.
         let mut words = DECODED.take();
         words.resize(memory::words_for(nbytes).max(words.len()), 0);
         let elements = memory::bytes_mut(&mut words, nbytes);
-        let outcome = self.decode_into(number, itemsize, elements).and_then(|()| f(elements));
+        let outcome = self.decode_counted(number, itemsize, elements).and_then(|()| f(elements));
         DECODED.set(words);
         outcome
+    }
+
+    /// [`Chunk::decode_into`], to read them.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming chunk `number`.
+    pub fn decode_counted(&self, number: u64, itemsize: usize, out: &mut [u8]) -> Result<()> {
+        stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
+        self.decode_into(number, itemsize, out)
     }
 
     /// Decodes all elements into `out`.

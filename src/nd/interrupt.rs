@@ -23,7 +23,17 @@ impl Drop for Restore {
 
 /// Calls `work`, which ends with an error soon after `flag` is raised.
 pub fn while_wanted<R>(flag: &Arc<AtomicBool>, work: impl FnOnce() -> R) -> R {
-    let _restore = Restore(FLAG.replace(Some(Arc::clone(flag))));
+    with(Some(flag), work)
+}
+
+/// The thread's flag, for another thread that does a part of its work.
+pub fn current() -> Option<Arc<AtomicBool>> {
+    FLAG.with_borrow(Option::clone)
+}
+
+/// Calls `work` with the flag of the thread that it is a part of.
+pub fn with<R>(flag: Option<&Arc<AtomicBool>>, work: impl FnOnce() -> R) -> R {
+    let _restore = Restore(FLAG.replace(flag.map(Arc::clone)));
     work()
 }
 

@@ -17,6 +17,7 @@ pub mod index;
 pub mod interrupt;
 pub mod kernels;
 pub mod memory;
+pub mod parallel;
 pub mod rounding;
 pub mod scalar;
 pub mod shape;

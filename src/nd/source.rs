@@ -1,9 +1,11 @@
 //! Where a new array's elements come from: one slice, several pieces, or a generator.
 
+use std::borrow::Cow;
+
 use super::error::{Error, Result};
 
-/// C-order little-endian elements, handed out in order.
-pub trait Source {
+/// C-order little-endian elements, handed out in order. Where they are at hand, other threads may look at them too.
+pub trait Source: Sync {
     /// The next `len` bytes, valid until the next call. Callers ask for no more than there is.
     ///
     /// # Errors
@@ -13,6 +15,20 @@ pub trait Source {
     /// Bytes from anywhere, where they are at hand without work: `len` of them from `start`, or from a little earlier by a
     /// multiple of sixteen bytes. For a look at what there is, not for taking.
     fn peek(&self, start: usize, len: usize) -> Option<&[u8]>;
+
+    /// Whether all bytes are there already, for [`Source::get`].
+    fn is_at_hand(&self) -> bool {
+        false
+    }
+
+    /// These bytes, wherever [`Source::next`] has come to; copied only where they lie apart. Only where they are at hand.
+    ///
+    /// # Errors
+    /// `OOM`.
+    fn get(&self, start: usize, len: usize) -> Result<Cow<'_, [u8]>> {
+        let _ = (start, len);
+        Ok(Cow::Borrowed(&[]))
+    }
 
     /// Makes ready for calls of [`Source::next`] of at most `len` bytes that cannot answer an error; false where that
     /// cannot be promised.
@@ -44,10 +60,21 @@ impl Source for SliceSource<'_> {
         self.bytes.get(start..start + len)
     }
 
+    fn is_at_hand(&self) -> bool {
+        true
+    }
+
+    fn get(&self, start: usize, len: usize) -> Result<Cow<'_, [u8]>> {
+        Ok(Cow::Borrowed(&self.bytes[start..start + len]))
+    }
+
     fn make_infallible(&mut self, _len: usize) -> bool {
         true
     }
 }
+
+/// Elements in more pieces than this are handed out in order only.
+const MOST_PIECES: usize = 4096;
 
 /// Elements cut anywhere into pieces. Runs that lie within one piece are not copied.
 #[derive(Debug)]
@@ -109,6 +136,31 @@ impl Source for PiecesSource<'_> {
         None
     }
 
+    fn is_at_hand(&self) -> bool {
+        self.pieces.len() <= MOST_PIECES // `get` looks for the first by going through them
+    }
+
+    fn get(&self, mut start: usize, len: usize) -> Result<Cow<'_, [u8]>> {
+        let mut joined = Vec::new();
+        for piece in self.pieces {
+            if start >= piece.len() {
+                start -= piece.len();
+                continue;
+            }
+            let part = &piece[start..piece.len().min(start + len - joined.len())];
+            if part.len() == len {
+                return Ok(Cow::Borrowed(part));
+            }
+            joined.try_reserve_exact(len - joined.len()).map_err(|_| Error::OutOfMemory { bytes: len })?;
+            joined.extend_from_slice(part);
+            if joined.len() == len {
+                break;
+            }
+            start = 0;
+        }
+        Ok(Cow::Owned(joined))
+    }
+
     fn make_infallible(&mut self, len: usize) -> bool {
         self.joined.clear();
         self.joined.try_reserve_exact(len).is_ok() // joining is all that takes memory
@@ -133,6 +185,7 @@ mod tests {
             for cut in cuts {
                 let n = cut.min(whole.len() - at);
                 prop_assert_eq!(source.next(n).unwrap(), &whole[at..at + n]);
+                prop_assert_eq!(&*source.get(at, n).unwrap(), &whole[at..at + n]);
                 at += n;
             }
         }

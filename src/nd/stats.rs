@@ -10,3 +10,5 @@ pub static CHUNKS_ENCODED: AtomicU64 = AtomicU64::new(0);
 pub static CHUNKS_STORED_RAW: AtomicU64 = AtomicU64::new(0);
 /// Blocks of elements that reductions have read.
 pub static BLOCKS_REDUCED: AtomicU64 = AtomicU64::new(0);
+/// Threads that were started to help with chunks.
+pub static HELPERS_STARTED: AtomicU64 = AtomicU64::new(0);

@@ -2,11 +2,14 @@
 
 use crate::module::args::{Args, Key};
 use crate::module::config;
+use crate::module::cost::{Cost, Work};
 use crate::module::db::{Db, Expiry};
 use crate::module::error::{Refusal, Result};
 use crate::module::options::SetOptions;
 use crate::module::register::Command;
+use crate::module::reply::Reply;
 use crate::module::spec::{key, word, Access, Keys, Spec, CHUNK, CODEC};
+use crate::nd::array::Array;
 use crate::nd::error::quoted;
 use crate::nd::scalar::Scalar;
 
@@ -50,33 +53,42 @@ impl Command for Recode {
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        let mut slot = db.write(call.key);
-        let array = slot.array()?.ok_or_else(|| Refusal::NoKey { key: quoted(call.key.bytes()) })?;
-        let before = array.stored_bytes();
-        let new = array.recoded(&call.options.store(), config::MAX_ARRAY_BYTES.get())?;
-        let (after, nbytes, codecs) = (new.stored_bytes(), new.nbytes(), new.codec_names().join(","));
-        let chunk_shape = new.grid().map_or_else(|| new.shape(), |g| g.chunk_shape().clone());
-        if !call.dry {
-            slot.set(new, Expiry::Keep);
+        let Call { key, options, dry } = call;
+        let (store, limit) = (options.store(), config::MAX_ARRAY_BYTES.get());
+        let missing = || Refusal::NoKey { key: quoted(key.bytes()) };
+        if dry {
+            let array = db.read(key)?.ok_or_else(missing)?;
+            let cost = Cost::LEAST.reading(array.effort()).and(Work::Encode, array.nbytes());
+            return db.finish(cost, move |reply| {
+                report(&array, &array.recoded(&store, limit)?, reply);
+                Ok(())
+            });
         }
+        let mut slot = db.write(key);
+        let array = slot.array()?.ok_or_else(missing)?;
+        let new = array.recoded(&store, limit)?;
+        report(array, &new, db.reply());
+        slot.set(new, Expiry::Keep);
         drop(slot);
-        if !call.dry {
-            db.commit(c"nd.recode", &[call.key]);
-        }
-        let reply = db.reply();
-        let name = |name: &str| reply.bulk(name.as_bytes());
-        reply.map(5);
-        name("stored_bytes");
-        reply.size(before);
-        name("recoded_bytes");
-        reply.size(after);
-        name("ratio");
-        let ratio = if nbytes == 0 { 1.0 } else { nbytes as f64 / after as f64 };
-        reply.scalar(&Scalar::of((ratio * 1000.0).round() / 1000.0));
-        name("codec");
-        reply.bulk(codecs.as_bytes());
-        name("chunk_shape");
-        reply.shape(&chunk_shape);
+        db.commit(c"nd.recode", &[key]);
         Ok(())
     }
+}
+
+/// What storing the array anew saves.
+fn report(old: &Array, new: &Array, reply: &Reply) {
+    let (after, nbytes) = (new.stored_bytes(), new.nbytes());
+    let name = |name: &str| reply.bulk(name.as_bytes());
+    reply.map(5);
+    name("stored_bytes");
+    reply.size(old.stored_bytes());
+    name("recoded_bytes");
+    reply.size(after);
+    name("ratio");
+    let ratio = if nbytes == 0 { 1.0 } else { nbytes as f64 / after as f64 };
+    reply.scalar(&Scalar::of((ratio * 1000.0).round() / 1000.0));
+    name("codec");
+    reply.bulk(new.codec_names().join(",").as_bytes());
+    name("chunk_shape");
+    reply.shape(&new.grid().map_or_else(|| new.shape(), |g| g.chunk_shape().clone()));
 }

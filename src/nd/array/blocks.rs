@@ -6,11 +6,9 @@
 use smallvec::SmallVec;
 
 use super::Array;
-use crate::nd::codec::Encoding;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::Result;
 use crate::nd::grid::{auto_chunk_shape, ChunkBox, Grid, PerAxis};
-use crate::nd::interrupt;
 use crate::nd::shape::Shape;
 
 /// A block of an array as kernels see it.
@@ -46,23 +44,15 @@ impl Array {
         };
         let grid = self.grid_of(chunks);
         let cuts = Cuts::of_chunks(&grid, &shape, self.dtype);
-        for place in grid.chunks() {
-            interrupt::check()?;
-            let (number, nbytes) = (place.number, place.size() * itemsize);
-            let hidden = grid.hidden(&place) * itemsize;
-            let place = grid.seen(place);
-            let mut fill = |element: &[u8]| cuts.each(&place, |part, _| f(part, Block::Fill(element)));
-            match chunks.map.get(&number) {
-                None => fill(&chunks.fill[..itemsize])?,
-                Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
-                Some(c) => {
-                    c.with_elements(number, nbytes, itemsize, |e| {
-                        cuts.elements(&place, &e[hidden..], itemsize, &mut f)
-                    })?;
-                }
+        let count = if grid.is_empty() { 0 } else { grid.len() };
+        self.each_chunk(&grid, chunks, grid.base()..grid.base() + count, &mut |place, block| {
+            let hidden = grid.hidden(place) * itemsize;
+            let place = grid.seen(place.clone());
+            match block {
+                Block::Fill(element) => cuts.each(&place, |part, _| f(part, Block::Fill(element))),
+                Block::Elements(bytes) => cuts.elements(&place, &bytes[hidden..], itemsize, &mut f),
             }
-        }
-        Ok(())
+        })
     }
 
     /// The grid of blocks of an array whose chunks are those of `grid`, and how many hidden rows `grid` has more; nothing where

@@ -76,12 +76,12 @@ impl Array {
         Effort { bytes, decoded: touched.min(self.encoded_bytes(chunks)), runs }
     }
 
-    fn chunk_bytes(&self, chunks: &Chunks) -> usize {
+    pub(super) fn chunk_bytes(&self, chunks: &Chunks) -> usize {
         chunks.chunk_shape.len_or_max().saturating_mul(self.dtype.itemsize())
     }
 
     /// Bytes of elements in chunks that are kept encoded: all that are kept where any seem to be.
-    fn encoded_bytes(&self, chunks: &Chunks) -> usize {
+    pub(super) fn encoded_bytes(&self, chunks: &Chunks) -> usize {
         let kept = chunks.map.len().saturating_mul(self.chunk_bytes(chunks)).min(self.nbytes());
         if chunks.stored_bytes < kept {
             kept

@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Array, Chunks};
+use super::{Array, Block, Chunks};
 use crate::nd::codec::{fill_with, Encoding};
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{c_steps, copy_region, Grid, PerAxis};
@@ -51,22 +51,17 @@ impl Array {
         }
         let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
         let end = start + len;
-        let (mut place, mut first) = grid.chunk_of_run(start);
-        loop {
-            interrupt::check()?;
+        let (place, mut first) = grid.chunk_of_run(start);
+        let last = if end <= first + place.size() { place.number } else { grid.chunk_of_run(end - 1).0.number };
+        self.each_chunk(&grid, chunks, place.number..last + 1, &mut |place, block| {
             let size = place.size();
-            let part = start.max(first) - first..end.min(first + size) - first;
-            let bytes = part.start * itemsize..part.end * itemsize;
-            match chunks.map.get(&place.number) {
-                Some(c) => c.with_elements(place.number, size * itemsize, itemsize, |e| f(&e[bytes]))?,
-                None => with_fill(&chunks.fill[..itemsize], bytes.len(), &mut f)?,
-            }
+            let part = (start.max(first) - first) * itemsize..(end.min(first + size) - first) * itemsize;
             first += size;
-            if first >= end {
-                return Ok(());
+            match block {
+                Block::Elements(bytes) => f(&bytes[part]),
+                Block::Fill(element) => with_fill(element, part.len(), &mut f),
             }
-            place = grid.chunk(place.number + 1);
-        }
+        })
     }
 
     /// [`Array::visit_run`] for chunks that are no runs: one [`band`] at a time.

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use super::memo::Memo;
 use super::summaries::Summaries;
-use super::{Array, Body, Chunks, Rich, Storage, StoreOptions};
+use super::{encode, Array, Body, Chunks, Rich, Storage, StoreOptions};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::{Chooser, Encoding};
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::Grid;
 use crate::nd::index::{AxisRange, Basic, Selection};
+use crate::nd::interrupt;
 use crate::nd::memory;
+use crate::nd::parallel;
 use crate::nd::shape::Shape;
 
 /// What a chunk costs beside its elements, where only its number is looked at.
@@ -76,24 +78,32 @@ impl Array {
         let itemsize = self.dtype.itemsize();
         let fill = self.chunks().map_or([0; 16], |c| c.fill);
         let mut new = Chunks::new(grid, options.policy, fill);
-        let mut list = Vec::new();
-        let mut elements: Vec<u64> = Vec::new();
-        for number in self.touched(grid, limit)? {
-            let place = grid.chunk(number);
-            let nbytes = place.size() * itemsize;
+        let touched = self.touched(grid, limit)?;
+        let chunk_bytes = grid.chunk_shape().len_or_max().saturating_mul(itemsize);
+        let work = if chooser.keeps_raw() { 0 } else { touched.len().saturating_mul(chunk_bytes) };
+        let helpers = parallel::helpers(work.min(self.nbytes()), encode::SHARE);
+        let make = |i: usize| {
+            interrupt::check()?;
+            let number = touched[i];
             if self.is_one_element(grid, number) {
                 let element = self.chunks().and_then(|c| c.map.get(&number)).map(Chunk::stored_bytes);
-                list.push((number, Chunk::constant(element.unwrap_or(&fill[..itemsize]))?));
-                continue;
+                return Ok((number, Chunk::constant(element.unwrap_or(&fill[..itemsize]))?));
             }
+            let place = grid.chunk(number);
+            let nbytes = place.size() * itemsize;
             let axes = place.offset.iter().zip(&place.shape);
             let axes = axes.map(|(&start, &len)| AxisRange { start, step: 1, len }).collect();
             let all = Selection::Basic(Basic { axes, out_shape: Shape::new(&place.shape)? });
-            elements.resize(memory::words_for(nbytes).max(elements.len()), 0);
+            let mut elements = memory::buffer_zeroed(nbytes)?;
             let bytes = memory::bytes_mut(&mut elements, nbytes);
             self.read_into(&all, bytes)?;
-            list.push((number, Chunk::encode(bytes, chooser)?));
-        }
+            Ok((number, Chunk::encode(bytes, chooser)?))
+        };
+        let mut list = Vec::with_capacity(touched.len());
+        parallel::in_order(touched.len(), helpers.count(), make, |chunk| {
+            list.push(chunk);
+            Ok(())
+        })?;
         new.set_all(list);
         Ok(new)
     }
