@@ -34,7 +34,8 @@ fn wait_for_short_lives(client: &mut Client) {
 /// A command of any kind, sensible or not, over a few keys.
 fn any_command(random: &mut Random) -> Vec<Vec<u8>> {
     let key = |random: &mut Random| format!("k{}", random.below(12));
-    let mut command = match random.below(18) {
+    let mut command = match random.below(24) {
+        17..=22 => any_change(random),
         16 => {
             let shape = ["3,4", "200,100", "0"][random.below(3)];
             let content = match random.below(4) {
@@ -82,6 +83,29 @@ fn any_command(random: &mut Random) -> Vec<Vec<u8>> {
         }
     }
     command
+}
+
+/// A command that changes an array, where one that it suits is there.
+fn any_change(random: &mut Random) -> Vec<Vec<u8>> {
+    let key = words![format!("k{}", random.below(12))];
+    let digits = |n: usize, max: usize| (0..n).map(|i| (i * 7 % max).to_string().into_bytes()).collect::<Vec<_>>();
+    let most = || vec![b"MAXLEN".to_vec(), b"3000".to_vec()];
+    match random.below(9) {
+        0 => [words!["ND.APPEND"], key, words!["uint8", "5", "VALUES"], digits(5, 200), most()].concat(),
+        1 => [words!["ND.APPEND"], key, words!["bool", "1,100", "BLOB", vec![1; 100], "MAXLEN", "250"]].concat(),
+        2 => [words!["ND.APPEND"], key, words!["uint8", "3,4", "VALUES"], digits(12, 99)].concat(),
+        3 => {
+            let source = format!("k{}", random.below(12));
+            [words!["ND.APPEND"], key, words!["KEY", source], most()].concat()
+        }
+        4 => [words!["ND.RESHAPE"], key, words![["-1", "1,-1", "4,-1", "100,-1"][random.below(4)]]].concat(),
+        5 => {
+            [words!["ND.RESIZE"], key, words![["5000", "100,100", "77", "3,4"][random.below(4)], "FILL", "1"]].concat()
+        }
+        6 => [words!["ND.ASTYPE"], key, words![DTYPES[random.below(DTYPES.len())].0]].concat(),
+        7 => [words!["ND.SETSLICE"], key, words![["::3", "-1", "[0,2,-1]"][random.below(3)], "SCALAR", "1"]].concat(),
+        _ => [words!["ND.UPDATE"], key, words!["...", "ADD", "SCALAR", "1"]].concat(),
+    }
 }
 
 /// Milliseconds: a few, or a thousand seconds.

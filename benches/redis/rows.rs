@@ -6,6 +6,7 @@ mod large;
 mod parts;
 mod small;
 mod stored;
+mod taken;
 
 use crate::client::Traffic;
 use crate::latency::Crowd;
@@ -91,6 +92,7 @@ pub fn all(scale: Scale) -> Vec<Row> {
     let mut rows = small::rows(scale);
     rows.extend(large::rows(scale));
     rows.extend(parts::rows(scale));
+    rows.extend(taken::rows(scale));
     rows.extend(batches::rows(scale));
     rows.extend(stored::rows(scale));
     rows.extend(crowd::rows(scale));

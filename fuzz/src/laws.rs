@@ -345,6 +345,20 @@ fn options(dice: &mut Dice<'_>, shape: &Shape) -> StoreOptions {
     options
 }
 
+/// Drops rows in front, as many as the dice say: a chunked array then begins inside its first chunks. Answers how many rows
+/// are left.
+fn drop_rows(dice: &mut Dice<'_>, array: &mut Array, options: &StoreOptions) -> usize {
+    let mut none = array.shape();
+    let Some(rows) = none.first().copied() else { return 1 };
+    if dice.below(2) == 0 {
+        return rows;
+    }
+    let keep = dice.below(rows + 1);
+    none.dims_mut()[0] = 0;
+    array.append(0, &[], &none, Some(keep), options, 1 << 24).expect("nothing is appended");
+    keep
+}
+
 fn saved(array: &Array) -> Vec<Vec<u8>> {
     let mut strings = Vec::new();
     let outcome: std::result::Result<(), std::convert::Infallible> = rdb::save(array, &mut |s| {
@@ -413,6 +427,7 @@ pub fn stored_form_loads_or_refuses(input: &[u8]) {
         let bytes = dice.elements(dtype, &shape);
         let Ok(mut array) = Array::from_source(dtype, &shape, &mut SliceSource::new(&bytes), &options) else { return };
         let _ = array.attributes_mut().set(vec![(b"unit", "\"m\"".to_owned())]);
+        drop_rows(&mut dice, &mut array, &options);
         let mut strings = saved(&array);
         if mode == 1 {
             assert_eq!(loaded(&strings).unwrap().digest(), array.digest());
@@ -536,6 +551,10 @@ pub fn grid_reads_as_one_buffer(input: &[u8]) {
         Err(e) => return check_error(&e),
         Ok(array) => array,
     };
+    let rows = drop_rows(&mut dice, &mut array, &options);
+    let shape = array.shape();
+    let bytes = bytes[bytes.len() - array.nbytes()..].to_vec();
+    assert_eq!(rows, shape.first().copied().unwrap_or(1));
     let plain = StoreOptions { inline_bytes: usize::MAX, ..StoreOptions::default() };
     let plain = Array::from_source(dtype, &shape, &mut SliceSource::new(&bytes), &plain).unwrap();
     assert_eq!(plain.plain_bytes(), Some(&bytes[..]));

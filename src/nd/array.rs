@@ -8,6 +8,8 @@
 //! A reader clones the `Arc` and sees a snapshot for as long as it likes. A writer changes an array in place only where
 //! nobody shares it.
 
+mod append;
+mod astype;
 mod edit;
 mod effort;
 mod gather;
@@ -15,12 +17,17 @@ mod layout;
 mod memo;
 mod packed;
 mod read;
+mod reshape;
+mod resize;
 mod scatter;
 mod summaries;
 mod take;
 mod update;
 mod view;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +50,7 @@ use memo::Memo;
 use packed::PackedShape;
 use summaries::Summaries;
 
+pub use append::appended_shape;
 pub use effort::Effort;
 pub use memo::Figure;
 pub use read::Block;
@@ -91,6 +99,9 @@ pub struct Chunks {
     policy: Policy,
     fill: [u8; 16],
     map: BTreeMap<u64, Chunk>,
+    /// Rows of the first chunks that are hidden, and the number of the first chunk: not 0 where rows were dropped in front.
+    lead: usize,
+    base: u64,
     /// Bytes as stored, and what the chunks take in memory, without the map: kept up to date by every change.
     stored_bytes: usize,
     memory: usize,
@@ -147,9 +158,16 @@ impl Chunks {
             policy,
             fill,
             map: BTreeMap::new(),
+            lead: 0,
+            base: 0,
             stored_bytes: 0,
             memory: 0,
         }
+    }
+
+    /// The grid of the array of this shape whose chunks they are.
+    fn grid(&self, shape: &Shape, dtype: Dtype) -> Grid {
+        Grid::begun(shape, &self.chunk_shape, dtype, self.lead, self.base).expect("checked when the array was made")
     }
 
     fn is_fill(&self, chunk: &Chunk) -> bool {
@@ -180,6 +198,11 @@ impl Chunks {
             self.stored_bytes -= old.stored_bytes().len();
             self.memory -= old.memory();
         }
+    }
+
+    /// Rows of the first chunks that are hidden, and the number of the first chunk.
+    pub fn front(&self) -> (usize, u64) {
+        (self.lead, self.base)
     }
 
     /// The chunk shape.
@@ -271,7 +294,7 @@ impl Array {
         Array { shape: PackedShape::new(shape), dtype, body: Body::Rich(Box::new(rich)) }
     }
 
-    /// An array whose chunks are still to come, as a file's header describes it.
+    /// An array whose chunks are still to come, as a file's header describes it; `lead` rows of the first are hidden.
     ///
     /// # Errors
     /// `SHAPE` or `LIMIT` for a chunk shape that does not fit.
@@ -281,11 +304,12 @@ impl Array {
         chunk_shape: &Shape,
         policy: Policy,
         fill: [u8; 16],
+        lead: usize,
         parts_missing: u32,
     ) -> Result<Array> {
         shape.size_and_bytes(dtype)?;
-        let grid = Grid::new(shape, chunk_shape, dtype)?;
-        let chunks = Chunks::new(&grid, policy, fill);
+        let grid = Grid::begun(shape, chunk_shape, dtype, lead, 0)?;
+        let chunks = Chunks { lead, ..Chunks::new(&grid, policy, fill) };
         let mut array = Array::rich(dtype, shape, Storage::Chunked(chunks), Attributes::default());
         if let Body::Rich(rich) = &mut array.body {
             rich.parts_missing = parts_missing;
@@ -369,7 +393,7 @@ impl Array {
     }
 
     fn grid_of(&self, chunks: &Chunks) -> Grid {
-        Grid::new(&self.shape(), &chunks.chunk_shape, self.dtype).expect("checked when the array was made")
+        chunks.grid(&self.shape(), self.dtype)
     }
 
     /// The grid, where the array is chunked.
@@ -477,13 +501,10 @@ impl Array {
             },
             Body::Rich(rich) if !plain => {
                 let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if rich.parts_missing > 0 || chunks.policy != options.policy {
+                if rich.parts_missing > 0 || chunks.lead > 0 || chunks.policy != options.policy {
                     return false;
                 }
-                let (Ok(small), grid) = (
-                    options.grid(dtype, shape),
-                    Grid::new(shape, &chunks.chunk_shape, dtype).expect("checked when the array was made"),
-                ) else {
+                let (Ok(small), grid) = (options.grid(dtype, shape), chunks.grid(shape, dtype)) else {
                     return false;
                 };
                 let raw_and_ours = chunks.map.len() as u64 == grid.len()

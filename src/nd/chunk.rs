@@ -70,6 +70,47 @@ impl Chunk {
         Chunk::stored(Encoding::Fill, element)
     }
 
+    /// A chunk that is kept raw whatever its elements, because more are to come.
+    ///
+    /// # Errors
+    /// `OOM` where the allocator says no.
+    pub fn raw(elements: &[u8]) -> Result<Chunk> {
+        stats::CHUNKS_STORED_RAW.fetch_add(1, Ordering::Relaxed);
+        Chunk::stored(Encoding::Raw, elements)
+    }
+
+    /// Makes room for `more` bytes of elements in a raw chunk that nobody shares: the double, so that a chunk that grows
+    /// row by row is copied seldom, but no more than `full` bytes in all. Otherwise nothing happens.
+    ///
+    /// # Errors
+    /// `OOM` where the allocator says no; the chunk is as it was.
+    pub fn reserve(&mut self, more: usize, full: usize) -> Result<()> {
+        let Some(stored) = Arc::get_mut(&mut self.0).filter(|s| s.encoding == Encoding::Raw) else { return Ok(()) };
+        let need = stored.len as usize + more;
+        if memory::words_for(need) > stored.bytes.len() {
+            let room = need.saturating_mul(2).min(full).max(need);
+            let mut bytes = memory::buffer_zeroed(room)?;
+            bytes[..stored.bytes.len()].copy_from_slice(&stored.bytes);
+            stored.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// Appends elements to a raw chunk that nobody shares and that has the room; false where that is not so.
+    pub fn extend(&mut self, elements: &[u8]) -> bool {
+        let Some(stored) = Arc::get_mut(&mut self.0).filter(|s| s.encoding == Encoding::Raw) else { return false };
+        let (len, sum) = (stored.len as usize, stored.len as usize + elements.len());
+        let Ok(new) = u32::try_from(sum) else { return false };
+        if memory::words_for(sum) > stored.bytes.len() {
+            return false;
+        }
+        let bytes = memory::bytes_mut(&mut stored.bytes, sum);
+        bytes[len..].copy_from_slice(elements);
+        *stored.checksum.get_mut() = UNKNOWN;
+        stored.len = new;
+        true
+    }
+
     /// Copies bytes that are encoded already.
     fn stored(encoding: Encoding, source: &[u8]) -> Result<Chunk> {
         let bytes = memory::buffer_from(source)?;

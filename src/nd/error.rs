@@ -139,6 +139,36 @@ pub enum Error {
         /// The shape of what is masked.
         shape: Shape,
     },
+    /// A shape that does not hold as many elements as there are.
+    Reshape {
+        /// How many there are.
+        size: usize,
+        /// The shape asked for.
+        shape: Shape,
+    },
+    /// A shape with an open length that nothing, or everything, fits.
+    OpenShape {
+        /// How many elements there are.
+        size: usize,
+        /// The product of the other lengths.
+        others: usize,
+    },
+    /// A shape of another rank.
+    Resize {
+        /// The array's shape.
+        from: Shape,
+        /// The shape asked for.
+        to: Shape,
+    },
+    /// A value that cannot be appended along an axis.
+    AppendShape {
+        /// The value's shape.
+        value: Shape,
+        /// The array's shape.
+        to: Shape,
+        /// The axis, from 0.
+        axis: usize,
+    },
     /// A value whose shape does not broadcast to a selection's.
     Broadcast {
         /// The value's shape.
@@ -289,6 +319,10 @@ impl Error {
             | StackShape { .. }
             | ChunkShape { .. }
             | MaskShape { .. }
+            | Reshape { .. }
+            | OpenShape { .. }
+            | Resize { .. }
+            | AppendShape { .. }
             | Broadcast { .. } => "SHAPE",
             OutOfBounds { .. }
             | Position { .. }
@@ -385,6 +419,25 @@ impl fmt::Display for Error {
             }
             ChunkShape { chunk, shape, why } => write!(f, "chunk shape {chunk} for an array of shape {shape}: {why}"),
             MaskShape { mask, shape } => write!(f, "a mask of shape {mask} does not broadcast to {shape}"),
+            Reshape { size, shape } => write!(
+                f,
+                "{size} elements cannot be an array of shape {shape}, which holds {}",
+                shape.len_or_max()
+            ),
+            OpenShape { size, others: 0 } => {
+                write!(f, "-1 stands for nothing where another axis is empty ({size} elements are there)")
+            }
+            OpenShape { size, others } => {
+                write!(f, "{size} elements do not divide by {others}, the product of the lengths beside -1")
+            }
+            Resize { from, to } => {
+                write!(f, "an array of shape {from} cannot become {to} (it keeps its {} axes)", from.ndim())
+            }
+            AppendShape { value, to, axis } => write!(
+                f,
+                "a value of shape {value} cannot be appended to an array of shape {to} along axis {axis} (it must have as many \
+                 axes, and the same lengths but for that one)"
+            ),
             Broadcast { value, to } => {
                 write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
             }

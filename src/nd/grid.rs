@@ -10,6 +10,18 @@
 //!   6 | 7 | 8                             8      (4, 6)   (1, 1)
 //! ```
 //!
+//! An array whose first rows were dropped may begin inside its first chunks: `lead` rows of them are hidden, and the number
+//! of the first chunk, `base`, need not be 0. Positions given to a grid are the array's own; a [`ChunkBox`] is a chunk as
+//! it is stored, hidden rows included, and so are its offsets.
+//!
+//! ```text
+//! shape (6, 7), chunk shape (2, 3), lead 1, base 6
+//!   6 | 7 | 8     row 0 is hidden; the array's row 0 is row 1 of chunks 6 to 8
+//!   9 |10 |11     rows 1 and 2
+//!  12 |13 |14     rows 3 and 4
+//!  15 |16 |17     row 5
+//! ```
+//!
 //! Without `CHUNK`, [`auto_chunk_shape`] keeps whole trailing axes together, so that every chunk is one run of C-order
 //! elements, and chunks in order are the array in order.
 
@@ -33,18 +45,23 @@ pub const LEAST_TARGET: usize = 4 * SMALL_CHUNK;
 /// How an array of one shape is cut into chunks of one shape.
 #[derive(Clone, Debug)]
 pub struct Grid {
+    /// What the chunks cover: the array's shape, and the hidden rows.
     shape: Shape,
     chunk: Shape,
     counts: PerAxis<usize>,
     contiguous: bool,
+    /// Rows of the first chunks that are hidden.
+    lead: usize,
+    /// The number of the first chunk.
+    base: u64,
 }
 
 /// One chunk's place: its number, the position of its first element, and its lengths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkBox {
-    /// Number in C order of the grid.
+    /// Number in C order of the grid, from the grid's first number on.
     pub number: u64,
-    /// Position of its first element along each axis.
+    /// Position of its first element along each axis, counted from the first chunk's.
     pub offset: PerAxis<usize>,
     /// Its lengths, cut off at the array's edges.
     pub shape: PerAxis<usize>,
@@ -123,11 +140,79 @@ impl Grid {
         // A chunk is one run where, outside some axis, it has length 1 and, inside that axis, it is whole.
         let first_long = cut.iter().position(|c| *c != 1).unwrap_or(cut.ndim());
         let contiguous = cut.iter().zip(shape.iter()).skip(first_long + 1).all(|(c, d)| c == d || *d == 0);
-        Ok(Grid { shape: shape.clone(), chunk: cut, counts, contiguous })
+        Ok(Grid { shape: shape.clone(), chunk: cut, counts, contiguous, lead: 0, base: 0 })
+    }
+
+    /// [`Grid::new`] of an array that begins `lead` rows inside its first chunks, the first of which has the number `base`.
+    ///
+    /// # Errors
+    /// As [`Grid::new`]; `SHAPE` for a lead that is not within the first chunks; `LIMIT`.
+    pub fn begun(shape: &Shape, chunk: &Shape, dtype: Dtype, lead: usize, base: u64) -> Result<Grid> {
+        if lead == 0 {
+            return Ok(Grid { base, ..Grid::new(shape, chunk, dtype)? });
+        }
+        let refuse = |why| Error::ChunkShape { chunk: chunk.clone(), shape: shape.clone(), why };
+        let (Some(length), Some(rows)) = (shape.first(), chunk.first()) else {
+            return Err(refuse("a scalar has no rows to hide"));
+        };
+        if lead >= *rows || *length == 0 {
+            return Err(refuse("more rows are hidden than the first chunk has"));
+        }
+        let mut stored = shape.clone();
+        stored.dims_mut()[0] =
+            length.checked_add(lead).ok_or_else(|| Error::TooManyElements { shape: shape.clone(), dtype })?;
+        stored.size_and_bytes(dtype)?;
+        Ok(Grid { lead, base, ..Grid::new(&stored, chunk, dtype)? })
+    }
+
+    /// Rows of the first chunks that are hidden.
+    pub fn lead(&self) -> usize {
+        self.lead
+    }
+
+    /// The number of the first chunk.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// What the chunks cover: the array's shape, and the hidden rows.
+    pub(super) fn stored_shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// A range of the array's positions on an axis, as positions in the grid.
+    pub(super) fn shifted(&self, axis: usize, range: &AxisRange) -> AxisRange {
+        let lead = if axis == 0 && range.len > 0 { self.lead } else { 0 };
+        AxisRange { start: range.start + lead, ..*range }
+    }
+
+    /// The part of a chunk that the array shows: without hidden rows, and counted from the array's first row. Rows are the
+    /// outermost axis, so its elements are the last of the chunk's.
+    pub(super) fn seen(&self, mut chunk: ChunkBox) -> ChunkBox {
+        if let (Some(offset), Some(rows)) = (chunk.offset.first_mut(), chunk.shape.first_mut()) {
+            match *offset {
+                0 => *rows -= self.lead,
+                _ => *offset -= self.lead,
+            }
+        }
+        chunk
+    }
+
+    /// Elements of a chunk, from its first on, that are hidden.
+    pub(super) fn hidden(&self, chunk: &ChunkBox) -> usize {
+        match chunk.offset.first() {
+            Some(0) => self.lead * chunk.shape[1..].iter().product::<usize>(),
+            _ => 0,
+        }
     }
 
     /// The lengths of a whole chunk.
     pub fn chunk_shape(&self) -> &Shape {
+        &self.chunk
+    }
+
+    /// The lengths of a whole chunk, one for each axis.
+    pub(super) fn chunk_lengths(&self) -> &[usize] {
         &self.chunk
     }
 
@@ -158,15 +243,20 @@ impl Grid {
         is_whole.then(|| self.chunk[axis])
     }
 
-    /// The place of chunk `number`, which must be below [`Grid::len`].
+    /// The place of chunk `number`, which must be one of the [`Grid::len`] from [`Grid::base`] on.
     pub fn chunk(&self, number: u64) -> ChunkBox {
-        let mut rest = number;
+        let mut rest = number - self.base;
         let mut place: PerAxis<usize> = SmallVec::from_elem(0, self.counts.len());
         for (p, n) in place.iter_mut().zip(&self.counts).rev() {
             *p = (rest % *n as u64) as usize; // below a usize
             rest /= *n as u64;
         }
         self.at(number, &place)
+    }
+
+    /// The number of the chunk at a place.
+    pub(super) fn number(&self, place: &[usize]) -> u64 {
+        self.base + place.iter().zip(&self.counts).fold(0u64, |n, (p, count)| n * *count as u64 + *p as u64)
     }
 
     fn at(&self, number: u64, place: &[usize]) -> ChunkBox {
@@ -178,10 +268,10 @@ impl Grid {
 
     /// All chunks, in order.
     pub fn chunks(&self) -> impl Iterator<Item = ChunkBox> + '_ {
-        (0..if self.is_empty() { 0 } else { self.len() }).map(|n| self.chunk(n))
+        (0..if self.is_empty() { 0 } else { self.len() }).map(|n| self.chunk(self.base + n))
     }
 
-    /// The chunk that holds the element at `flat` (C order) of a contiguous grid, and where in the array it starts.
+    /// The chunk that holds the element at `flat` (C order) of a contiguous grid, hidden ones counted, and where it starts.
     pub fn chunk_of_run(&self, flat: usize) -> (ChunkBox, usize) {
         let strides = self.shape.c_strides();
         let mut rest = flat;
@@ -194,8 +284,7 @@ impl Grid {
                 position / c
             })
             .collect();
-        let number = place.iter().zip(&self.counts).fold(0u64, |n, (p, count)| n * *count as u64 + *p as u64);
-        let chunk = self.at(number, &place);
+        let chunk = self.at(self.number(&place), &place);
         let start = chunk.offset.iter().zip(&strides).map(|(o, s)| o * s).sum();
         (chunk, start)
     }
@@ -215,12 +304,14 @@ impl Grid {
             out_strides[i - 1] = out_strides[i] * axes[i].len;
         }
         check_parts(axes, &self.chunk)?;
+        let shifted: PerAxis<AxisRange> =
+            axes.iter().enumerate().map(|(axis, range)| self.shifted(axis, range)).collect();
+        let axes = &shifted[..];
         let part = |axis: usize, done: usize| axis_part(&axes[axis], self.chunk[axis], done);
         let mut parts: PerAxis<AxisPart> = (0..axes.len()).map(|axis| part(axis, 0)).collect();
         loop {
             let place: PerAxis<usize> = parts.iter().map(|p| p.chunk).collect();
-            let number = place.iter().zip(&self.counts).fold(0u64, |n, (p, count)| n * *count as u64 + *p as u64);
-            let chunk = self.at(number, &place);
+            let chunk = self.at(self.number(&place), &place);
             let mut piece = Part {
                 chunk_start: 0,
                 chunk_strides: SmallVec::new(),

@@ -40,6 +40,11 @@ impl Shape {
     /// # Errors
     /// `SHAPE` for anything else, negative lengths included, and for more than 64 dimensions.
     pub fn parse(text: &[u8]) -> Result<Shape> {
+        Shape::parse_lengths(text, |_| false)
+    }
+
+    /// [`Shape::parse`] of text that may have `-1` for the axes that `open` takes; their lengths are 1.
+    fn parse_lengths(text: &[u8], mut open: impl FnMut(usize) -> bool) -> Result<Shape> {
         let syntax = || Error::ShapeSyntax { given: quoted(text) };
         let mut inner = text.trim_ascii();
         let in_parentheses = inner.first() == Some(&b'(');
@@ -54,7 +59,10 @@ impl Shape {
         let mut dims = SmallVec::new();
         let mut ndim = 0usize;
         for part in inner.split(|&c| c == separator) {
-            let part = part.trim_ascii();
+            let mut part = part.trim_ascii();
+            if part == b"-1" && open(ndim) {
+                part = b"1";
+            }
             if part.is_empty() || part.len() > 20 || !part.iter().all(u8::is_ascii_digit) {
                 return Err(syntax());
             }
@@ -142,6 +150,41 @@ impl Shape {
     }
 }
 
+/// A shape of which one length may be left open, as `-1`: what the size of an array makes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenShape {
+    /// With 1 in the open place.
+    shape: Shape,
+    open: Option<usize>,
+}
+
+impl OpenShape {
+    /// Reads what [`Shape::parse`] reads, and `-1` in at most one place.
+    ///
+    /// # Errors
+    /// As [`Shape::parse`]; `SHAPE` for a second `-1`.
+    pub fn parse(text: &[u8]) -> Result<OpenShape> {
+        let mut open = None;
+        let shape = Shape::parse_lengths(text, |axis| open.is_none() && open.replace(axis).is_none())?;
+        Ok(OpenShape { shape, open })
+    }
+
+    /// The shape for `size` elements. Whether a shape without an open length fits is not asked here.
+    ///
+    /// # Errors
+    /// `SHAPE` where no length fits, or every one does, because another axis is empty.
+    pub fn of_size(&self, size: usize) -> Result<Shape> {
+        let Some(axis) = self.open else { return Ok(self.shape.clone()) };
+        let others = self.shape.checked_size().unwrap_or(usize::MAX); // larger than any array's
+        if others == 0 || !size.is_multiple_of(others) {
+            return Err(Error::OpenShape { size, others });
+        }
+        let mut shape = self.shape.clone();
+        shape.0[axis] = size / others;
+        Ok(shape)
+    }
+}
+
 impl Deref for Shape {
     type Target = [usize];
     fn deref(&self) -> &[usize] {
@@ -208,6 +251,27 @@ mod tests {
         assert_eq!(Shape::parse(many.as_bytes()), Err(Error::Rank { ndim: 10_000 }));
         assert!(matches!(Shape::parse(b"99999999999999999999"), Err(Error::Limit { .. })));
         assert!(matches!(Shape::parse(b"999999999999999999999"), Err(Error::ShapeSyntax { .. })));
+    }
+
+    #[test]
+    fn one_length_may_be_open() {
+        for (text, size, dims) in [
+            ("-1", 6, &[6][..]),
+            ("2,-1", 6, &[2, 3]),
+            ("(-1, 1, 3)", 6, &[2, 1, 3]),
+            ("4,-1", 0, &[4, 0]),
+            ("3x-1", 3, &[3, 1]),
+            ("()", 7, &[]),
+        ] {
+            assert_eq!(&OpenShape::parse(text.as_bytes()).unwrap().of_size(size).unwrap()[..], dims, "{text}");
+        }
+        for bad in ["-1,-1", "-2", "--1", "-1.0", "", "+1"] {
+            assert!(matches!(OpenShape::parse(bad.as_bytes()), Err(Error::ShapeSyntax { .. })), "{bad}");
+        }
+        for (text, size) in [("4,-1", 6), ("0,-1", 0), ("0,-1", 6), ("99999999999,99999999999,-1", 6)] {
+            let error = OpenShape::parse(text.as_bytes()).unwrap().of_size(size);
+            assert!(matches!(error, Err(Error::OpenShape { .. })), "{text}");
+        }
     }
 
     #[test]

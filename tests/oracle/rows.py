@@ -1,4 +1,5 @@
-"""Rows: ND.TAKE, ND.SAMPLE and ND.GATHER against numpy.take, Generator.choice and numpy.stack."""
+"""Rows and whole arrays: ND.TAKE, ND.SAMPLE, ND.GATHER, ND.APPEND, ND.RESHAPE, ND.RESIZE and ND.ASTYPE, each by NumPy's own
+function."""
 
 import numpy as np
 
@@ -124,3 +125,92 @@ def check_gather_stacks(server, rng, some, store, expect):
 
 
 check_gather_stacks.cases = 400
+
+
+def resized(array, shape, fill):
+    """Elements keep their positions."""
+    out = np.full(shape, fill, array.dtype)
+    both = tuple(slice(0, min(a, b)) for a, b in zip(array.shape, shape))
+    out[both] = array[both]
+    return out
+
+
+def check_changes_are_numpys(server, rng, some, store, expect):
+    """A run of changes on one key, each checked, and a copy of it that must not move."""
+    array = some(rng, limit=2000)
+    if array.ndim == 0 or array.ndim > 8 or array.size > 30_000:
+        return
+    store(server, array, "k", *storage(rng, array.shape))
+    snapshot = None
+    for _ in range(12):
+        kind = rng.integers(8)
+        if kind < 4:
+            axis = 0 if rng.integers(3) else int(rng.integers(-array.ndim, array.ndim))
+            shape = list(array.shape)
+            shape[axis] = int(rng.integers(0, 60 if array.size < 20_000 else 2))
+            if np.prod(shape, dtype=np.int64) > 60_000:
+                continue
+            value = arrays.draw(rng, array.dtype, tuple(shape))
+            given = arrays.dtype(rng)
+            if BFLOAT16 not in (given, array.dtype) and rng.integers(3) == 0:
+                value = arrays.draw(rng, given, tuple(shape))
+                if not np.can_cast(given, array.dtype, "same_kind"):
+                    if value.ndim == array.ndim:
+                        error = server.error("ND.APPEND", "k", *wire.arguments_blob(value))
+                        assert error.startswith(("DTYPE cannot cast", "SHAPE ")), error
+                    continue
+            words = ["AXIS", axis] if axis else []
+            with np.errstate(all="ignore"):
+                array = np.concatenate([array, value.astype(array.dtype)], axis=axis)
+            if rng.integers(2):
+                most = int(rng.integers(0, 80))
+                words += ["MAXLEN", most]
+                cut = [slice(None)] * array.ndim
+                cut[axis] = slice(max(0, array.shape[axis] - most), None)
+                array = array[tuple(cut)]
+            reply = server("ND.APPEND", "k", *wire.arguments_blob(value), *words)
+        elif kind == 4:
+            shape = [int(n) for n in rng.permutation(array.shape)]
+            if rng.integers(2) and np.prod(shape[1:], dtype=np.int64) > 0:
+                shape[0] = -1
+            array = array.reshape(shape)
+            reply = server("ND.RESHAPE", "k", wire.shape_token(shape))
+        elif kind == 5:
+            shape = tuple(int(rng.integers(0, 2 * n + 3)) for n in array.shape)
+            if np.prod(shape, dtype=np.int64) > 60_000:
+                continue
+            fill = arrays.draw(rng, array.dtype, ()) if rng.integers(2) else np.zeros((), array.dtype)
+            words = ["FILL", wire.number(fill[()])] if fill.any() or rng.integers(2) else []
+            array = resized(array, shape, fill if words else np.zeros((), array.dtype))
+            reply = server("ND.RESIZE", "k", wire.shape_token(shape), *words)
+        elif kind == 6:
+            to = arrays.dtype(rng)
+            if BFLOAT16 in (array.dtype, to) or not np.can_cast(array.dtype, to, "same_kind"):
+                continue
+            rule = "safe" if np.can_cast(array.dtype, to, "safe") else "same_kind"
+            if rule == "same_kind":
+                assert server.error("ND.ASTYPE", "k", wire.name(to), "CASTING", "safe").startswith("DTYPE cannot cast")
+            with np.errstate(all="ignore"):
+                array = array.astype(to)
+            assert server("ND.ASTYPE", "k", wire.name(to), "CASTING", rule) == b"OK"
+            reply = list(array.shape)
+        else:
+            server("COPY", "k", "copy", "REPLACE")
+            snapshot = array.copy()
+            continue
+        assert list(reply) == list(array.shape), f"{reply}, not {array.shape}"
+        expect(wire.from_elements(server("ND.GET", "k")), array, "after the change")
+    if array.size:
+        axis = int(rng.integers(array.ndim))
+        list_ = rng.integers(-array.shape[axis], array.shape[axis], 5)
+        expect(wire.from_elements(server("ND.TAKE", "k", axis, *positions(rng, list_))), np.take(array, list_, axis), "rows")
+    server("RESTORE", "restored", 0, server("DUMP", "k"), "REPLACE")
+    assert server("ND.DIGEST", "restored") == server("ND.DIGEST", "k")
+    server("ND.SET", "fresh", *wire.arguments_blob(np.ascontiguousarray(array).reshape(array.shape)))
+    assert server("ND.DIGEST", "fresh") == server("ND.DIGEST", "k"), "another digest than that of the same elements"
+    assert server("ND.VERIFY", "k") == b"OK"
+    if snapshot is not None:
+        expect(wire.from_elements(server("ND.GET", "copy")), snapshot, "the copy moved")
+
+
+check_changes_are_numpys.cases = 500

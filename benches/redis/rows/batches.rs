@@ -27,6 +27,8 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         ),
         row("mget/default/to-mget", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), mget(n)))),
         row("mget/default/to-hgetall", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), hgetalls(n)))),
+        row("gather/to-mget", Target::AtLeast(1.35), Box::new(move || Pair::new(nd_gather(n), mget(n)))),
+        row("gather/to-hgetall", Target::AtLeast(15.0), Box::new(move || Pair::new(nd_gather(n), hgetalls(n)))),
         row("mset/existing", Target::AtLeast(0.70), Box::new(move || Pair::new(nd_mset(n), mset(n)))),
         row(
             "mset/new",
@@ -83,6 +85,16 @@ fn nd_mset(n: usize) -> Side {
 
 fn mset(n: usize) -> Side {
     Side::new("MSET", n, alone(n, msets)).sends(n * SIZE)
+}
+
+/// One ND.GATHER: the vectors as one array.
+fn nd_gather(n: usize) -> Side {
+    let mget = nd_mget(n, &["BLOB"]);
+    let (count, keys): (_, Vec<Vec<u8>>) = (n.to_string(), (0..n).map(|i| key('a', i)).collect());
+    let mut args: Vec<&[u8]> = vec![b"ND.GATHER", count.as_bytes()];
+    args.extend(keys.iter().map(Vec::as_slice));
+    args.push(b"BLOB");
+    Side { name: "ND.GATHER BLOB".to_string(), pass: Traffic::one(&args), ..mget }
 }
 
 fn nd_mget(n: usize, format: &[&str]) -> Side {

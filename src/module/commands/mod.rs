@@ -1,5 +1,6 @@
 //! The commands: the table of contents.
 
+mod append;
 mod attributes;
 mod create;
 mod describe;
@@ -12,6 +13,7 @@ mod mget;
 mod mset;
 mod quantile;
 mod reduce;
+mod reshape;
 mod restorepart;
 mod sample;
 mod set;
@@ -63,6 +65,10 @@ commands! {
     item::Item,
     setslice::SetSlice,
     update::Update,
+    append::Append,
+    reshape::Reshape,
+    reshape::Resize,
+    reshape::Astype,
     take::Take,
     sample::Sample,
     reduce::Sum,

@@ -66,7 +66,7 @@ impl Array {
                 edit_plain(memory::bytes_mut(buffer, nbytes), selection, layout, edit, &shape, dtype)?;
             }
             Storage::Chunked(chunks) => {
-                let grid = Grid::new(&shape, &chunks.chunk_shape, dtype).expect("checked when the array was made");
+                let grid = chunks.grid(&shape, dtype);
                 let mut stage = Stage::new(chunks, edit, dtype.itemsize(), limit);
                 if nbytes > limit {
                     // What is too much is refused before the first chunk is made.

@@ -226,7 +226,7 @@ impl<'a> Plan<'a> {
         let inner_steps = c_steps(&lens);
         let mut parts = vec![InnerPart { axes: PerAxis::new(), counts: PerAxis::new(), out: 0 }];
         for (i, (axis, range)) in selection.inner().iter().enumerate() {
-            let along = axis_parts(range, grid.chunk_shape()[*axis]);
+            let along = axis_parts(&grid.shifted(*axis, range), grid.chunk_shape()[*axis]);
             parts = parts
                 .iter()
                 .flat_map(|part| {
@@ -293,7 +293,7 @@ impl<'p> Cursor<'p> {
     fn pick(&self, part: usize) -> Pick {
         let plan = self.plan;
         let inner = &plan.parts[part];
-        let (mut chunk, mut start, mut stride) = (0u64, 0usize, 1usize);
+        let (mut chunk, mut start, mut stride) = (plan.grid.base(), 0usize, 1usize);
         let mut count_stride = 1u64;
         let mut next_inner = plan.selection.inner().len();
         for axis in (0..plan.shape.ndim()).rev() {
@@ -303,12 +303,14 @@ impl<'p> Cursor<'p> {
                 next_inner -= 1;
                 (inner.axes[next_inner].chunk, inner.axes[next_inner].first)
             } else {
-                (self.coordinates[axis] / length, self.coordinates[axis] % length)
+                let position = self.coordinates[axis] + if axis == 0 { plan.grid.lead() } else { 0 };
+                (position / length, position % length)
             };
             chunk += place as u64 * count_stride;
             count_stride *= plan.grid.counts()[axis] as u64;
             start += first * stride;
-            stride *= length.min(plan.shape[axis] - place * length); // chunks at the far edge are cut off
+            stride *= length.min(plan.grid.stored_shape()[axis] - place * length);
+            // chunks at the far edge are cut off
         }
         Pick { chunk, start, out: self.entry * plan.inner_size, part: part as u32 }
         // below the limit on picks

@@ -27,7 +27,7 @@ pub enum Block<'a> {
 
 /// Longer runs of elements are handed to kernels in blocks of the shape that encoded chunks of the default size have: so the
 /// grouping of a sum, and with it the last bit, does not depend on how chunks are kept.
-const BLOCK_BYTES: usize = 64 << 10;
+pub(super) const BLOCK_BYTES: usize = 64 << 10;
 
 impl Array {
     /// Calls `f` with each block's place and elements, in order: a chunk, or a part of a longer one.
@@ -49,19 +49,21 @@ impl Array {
         };
         let grid = self.grid_of(chunks);
         for place in grid.chunks() {
+            interrupt::check()?;
+            let (number, nbytes) = (place.number, place.size() * itemsize);
+            let hidden = grid.hidden(&place) * itemsize;
+            let place = grid.seen(place);
             let mut fill = |element: &[u8]| match grid.is_contiguous() {
                 true => each_cut(&place, &cut, |part, _| f(part, Block::Fill(element))),
                 false => f(&place, Block::Fill(element)),
             };
-            interrupt::check()?;
-            match chunks.map.get(&place.number) {
+            match chunks.map.get(&number) {
                 None => fill(&chunks.fill[..itemsize])?,
                 Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
                 Some(c) => {
-                    let nbytes = place.size() * itemsize;
-                    c.with_elements(place.number, nbytes, itemsize, |e| match grid.is_contiguous() {
-                        true => cut_up(&place, &cut, e, itemsize, &mut f),
-                        false => f(&place, Block::Elements(e)),
+                    c.with_elements(number, nbytes, itemsize, |e| match grid.is_contiguous() {
+                        true => cut_up(&place, &cut, &e[hidden..], itemsize, &mut f),
+                        false => f(&place, Block::Elements(&e[hidden..])),
                     })?;
                 }
             }
@@ -102,6 +104,7 @@ impl Array {
         if !grid.is_contiguous() {
             return self.visit_bands(&grid, chunks, start, len, f);
         }
+        let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
         let end = start + len;
         let (mut place, mut first) = grid.chunk_of_run(start);
         loop {
@@ -247,7 +250,7 @@ impl Array {
 
 /// Calls `f` with the blocks of at most the shape `cut` that one run of elements falls into, in order, and the first element
 /// of each.
-fn each_cut(place: &ChunkBox, cut: &Shape, mut f: impl FnMut(&ChunkBox, usize) -> Result<()>) -> Result<()> {
+pub(super) fn each_cut(place: &ChunkBox, cut: &Shape, mut f: impl FnMut(&ChunkBox, usize) -> Result<()>) -> Result<()> {
     if place.shape.iter().zip(cut.iter()).all(|(have, most)| have <= most) {
         return f(place, 0);
     }
@@ -275,7 +278,7 @@ fn each_cut(place: &ChunkBox, cut: &Shape, mut f: impl FnMut(&ChunkBox, usize) -
 }
 
 /// [`each_cut`] with the elements of each block.
-fn cut_up(
+pub(super) fn cut_up(
     place: &ChunkBox,
     cut: &Shape,
     elements: &[u8],

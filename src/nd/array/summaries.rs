@@ -1,17 +1,21 @@
-//! What reductions of all elements made of each chunk, kept beside the chunks until the chunk changes.
+//! What reductions of all elements made of each block, kept beside the chunks until the chunk changes.
 //!
-//! One table for each kind of cell that was asked for, one row for each chunk. A row is sealed with the chunk's checksum, which
+//! One table for each kind of cell that was asked for, one row for each block of 64 KiB or less. A row is sealed with the chunk's checksum, which
 //! every change changes: nothing has to be told that a chunk was written, and after a write to one chunk the others are
-//! not read again. Merged in chunk order, rows give the bits of the chunks themselves, because they are what was merged
+//! not read again. Merged in order, rows give the bits of the blocks themselves, because they are what was merged
 //! the first time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::{Array, Body, Storage};
+use smallvec::SmallVec;
+
+use super::read::{cut_up, each_cut, BLOCK_BYTES};
+use super::{Array, Block, Body, Storage};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::Result;
+use crate::nd::grid::auto_chunk_shape;
 use crate::nd::interrupt;
 use crate::nd::kernels::reduce::{State, SummaryKind};
 use crate::nd::memory;
@@ -43,34 +47,33 @@ struct Tables {
     memory: AtomicUsize,
 }
 
-/// Rows of a seal and a cell.
+/// Rows of a seal and a cell, in the order of the blocks.
 #[derive(Clone, Debug)]
 struct Table {
-    /// Words of a row, the seal first; 0 where there is no row.
+    /// Words of a row, the seal first.
     width: usize,
-    rows: Box<[u64]>,
+    rows: Vec<u64>,
 }
 
 impl Table {
-    /// A table without rows; none where its memory is not given.
-    fn new(width: usize, chunks: usize) -> Option<Table> {
-        let words = width.checked_mul(chunks)?;
-        let mut rows = Vec::new();
-        rows.try_reserve_exact(words).ok()?;
-        rows.resize(words, 0);
-        Some(Table { width, rows: rows.into_boxed_slice() })
-    }
-
-    fn row(&self, number: usize) -> &[u64] {
-        &self.rows[number * self.width..][..self.width]
+    fn row(&self, number: usize) -> Option<&[u64]> {
+        self.rows.get(number * self.width..(number + 1) * self.width)
     }
 
     fn is_of(&self, number: usize, seal: u64) -> bool {
-        self.row(number)[0] == seal
+        self.row(number).is_some_and(|row| row[0] == seal)
     }
 
+    /// Writes a row; where its memory is not given, nothing.
     fn put(&mut self, number: usize, seal: u64, state: &State) {
-        let row = &mut self.rows[number * self.width..][..self.width];
+        let end = (number + 1) * self.width;
+        if self.rows.len() < end {
+            if self.rows.try_reserve(end - self.rows.len()).is_err() {
+                return;
+            }
+            self.rows.resize(end, 0);
+        }
+        let row = &mut self.rows[number * self.width..end];
         row[0] = seal;
         state.summary(&mut row[1..]);
     }
@@ -85,14 +88,13 @@ impl Summaries {
 }
 
 impl Tables {
-    /// Takes a table out, to be put back; a new one where there is none of this kind and size.
-    fn take(&self, kind: SummaryKind, chunks: usize) -> Option<Table> {
-        let width = 1 + kind.words;
+    /// Takes a table out, to be put back; a new one where there is none of this kind.
+    fn take(&self, kind: SummaryKind) -> Option<Table> {
         let mut tables = self.list.lock().ok()?;
-        let at = tables.iter().position(|(k, t)| *k == kind && t.rows.len() == width * chunks);
+        let at = tables.iter().position(|(k, _)| *k == kind);
         let found = at.map(|at| tables.swap_remove(at).1);
         self.measure(&tables);
-        found.or_else(|| Table::new(width, chunks))
+        Some(found.unwrap_or(Table { width: 1 + kind.words, rows: Vec::new() }))
     }
 
     fn put(&self, kind: SummaryKind, table: Table) {
@@ -104,15 +106,17 @@ impl Tables {
 
     fn measure(&self, tables: &Vec<(SummaryKind, Table)>) {
         let list = memory::size_class(tables.capacity() * std::mem::size_of::<(SummaryKind, Table)>());
-        let rows: usize = tables.iter().map(|(_, t)| memory::size_class(t.rows.len() * 8)).sum();
+        let rows: usize = tables.iter().map(|(_, t)| memory::size_class(t.rows.capacity() * 8)).sum();
         self.memory.store(list + rows, Ordering::Relaxed);
     }
 }
 
-/// What no other contents of a chunk have; never 0.
-fn seal(chunk: &Chunk) -> u64 {
-    let encoding = (chunk.encoding() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (chunk.checksum() ^ encoding).max(1)
+/// What no other elements of a block have; never 0.
+fn seal(chunk: &Chunk, hidden: usize, part: usize, size: usize) -> u64 {
+    let place = [chunk.encoding() as u64, hidden as u64, part as u64, size as u64];
+    let mixed =
+        place.into_iter().fold(0u64, |mixed, n| (mixed ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+    (chunk.checksum() ^ mixed).max(1)
 }
 
 impl Array {
@@ -133,43 +137,73 @@ impl Array {
         let Body::Rich(rich) = &self.body else { return Ok(false) };
         let Storage::Chunked(chunks) = &rich.storage else { return Ok(false) };
         let grid = self.grid_of(chunks);
-        let count = usize::try_from(grid.len()).unwrap_or(usize::MAX);
         // Rows for chunks that are absent would be a waste.
-        if self.nbytes() < LEAST_BYTES || count / 2 > chunks.map.len() {
+        if self.nbytes() < LEAST_BYTES || grid.len() / 2 > chunks.map.len() as u64 {
             return Ok(false);
         }
         let kinds: Option<Vec<SummaryKind>> = states.iter().map(State::summary_kind).collect();
         let Some(kinds) = kinds else { return Ok(false) };
         let kept = rich.summaries.0.get_or_init(Box::default);
-        let tables: Option<Vec<Table>> = kinds.iter().map(|kind| kept.take(*kind, count)).collect();
+        let tables: Option<Vec<Table>> = kinds.iter().map(|kind| kept.take(*kind)).collect();
         let Some(mut tables) = tables else { return Ok(false) };
         let itemsize = self.dtype.itemsize();
+        let shape = self.shape();
+        // As `Array::blocks` cuts them.
+        let cut = if grid.is_contiguous() {
+            auto_chunk_shape(&shape, self.dtype, BLOCK_BYTES)
+        } else {
+            grid.chunk_shape().clone()
+        };
+        let mut number = 0;
         for place in grid.chunks() {
             interrupt::check()?;
-            let number = place.number as usize; // below `count`
-            let Some(chunk) = chunks.map.get(&place.number).filter(|c| c.encoding() != Encoding::Fill) else {
-                let constant = chunks.map.get(&place.number).map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
+            let nbytes = place.size() * itemsize;
+            let hidden = grid.hidden(&place);
+            let chunk = chunks.map.get(&place.number);
+            let place = grid.seen(place);
+            let Some(chunk) = chunk.filter(|c| c.encoding() != Encoding::Fill) else {
+                let constant = chunk.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
                 let value = Scalar::from_le_bytes(self.dtype, constant);
-                for state in states.iter_mut() {
-                    state.add_fill(&value, None, &place.shape, &place.offset)?;
-                }
+                each_cut(&place, &cut, |part, _| {
+                    number += 1;
+                    states.iter_mut().try_for_each(|s| s.add_fill(&value, None, &part.shape, &part.offset))
+                })?;
                 continue;
             };
-            let seal = seal(chunk);
-            if tables.iter().all(|t| t.is_of(number, seal)) {
-                states.iter_mut().zip(&tables).for_each(|(s, t)| s.merge_summary(&t.row(number)[1..]));
-                continue;
-            }
-            chunk.with_elements(place.number, place.size() * itemsize, itemsize, |elements| {
-                stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
-                for (state, table) in states.iter_mut().zip(&mut tables) {
-                    state.add_block(elements, None, &place.shape, &place.offset)?;
-                    table.put(number, seal, state);
-                }
+            let mut seals: SmallVec<[u64; 16]> = SmallVec::new();
+            each_cut(&place, &cut, |part, _| {
+                seals.push(seal(chunk, hidden, seals.len(), part.size()));
                 Ok(())
             })?;
+            let is_known = |(i, seal): (usize, &u64)| tables.iter().all(|t| t.is_of(number + i, *seal));
+            if seals.iter().enumerate().all(is_known) {
+                for i in 0..seals.len() {
+                    for (state, table) in states.iter_mut().zip(&tables) {
+                        table.row(number + i).into_iter().for_each(|row| state.merge_summary(&row[1..]));
+                    }
+                }
+                number += seals.len();
+                continue;
+            }
+            chunk.with_elements(place.number, nbytes, itemsize, |elements| {
+                let mut seals = seals.iter();
+                cut_up(&place, &cut, &elements[hidden * itemsize..], itemsize, &mut |part, block| {
+                    let (Block::Elements(elements), Some(seal)) = (block, seals.next()) else { return Ok(()) };
+                    stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
+                    for (state, table) in states.iter_mut().zip(&mut tables) {
+                        state.add_block(elements, None, &part.shape, &part.offset)?;
+                        table.put(number, *seal, state);
+                    }
+                    number += 1;
+                    Ok(())
+                })
+            })?;
         }
-        kinds.into_iter().zip(tables).for_each(|(kind, table)| kept.put(kind, table));
+        kinds.into_iter().zip(tables).for_each(|(kind, mut table)| {
+            table.rows.truncate(number * table.width);
+            table.rows.shrink_to_fit();
+            kept.put(kind, table);
+        });
         Ok(true)
     }
 }

@@ -5,6 +5,7 @@
 //! else is a selection by one list, see gather.rs.
 
 use super::{Array, Effort};
+use crate::nd::chunk::{fill_with, Chunk};
 use crate::nd::codec::Encoding;
 use crate::nd::error::{Error, Result};
 use crate::nd::index::{normalize_axes, Advanced, Selection};
@@ -26,6 +27,34 @@ struct Waiting {
     row: usize,
     /// Which row of the output.
     out: usize,
+}
+
+/// Rows that are looked up before the first of them is copied.
+const BLOCK: usize = 64;
+
+/// Where a row is.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    /// Its bytes.
+    Row(&'a [u8]),
+    /// One element that stands for all of them.
+    Constant(&'a [u8]),
+    /// In an encoded chunk.
+    Waiting,
+}
+
+/// Reads one byte of every cache line of the rows' beginnings. Random rows are far from the processor, and nothing here
+/// waits for anything else, so that many are fetched at once; copying them one by one would wait for each.
+fn touch(found: &[Found<'_>]) {
+    let mut all = 0;
+    for found in found {
+        if let Found::Row(bytes) = found {
+            for line in bytes.chunks(64).take(8) {
+                all ^= line[0];
+            }
+        }
+    }
+    std::hint::black_box(all);
 }
 
 /// An axis of an array, from the front; the one axis that NumPy lends a scalar here.
@@ -153,35 +182,51 @@ impl Array {
     fn take_rows(&self, positions: &Positions, row: usize, is_first: bool, out: &mut [u8]) -> Result<bool> {
         let Some(chunks) = self.chunks() else { return Ok(false) };
         let (grid, axis) = (self.grid_of(chunks), positions.axis);
+        // Rows hidden in front matter only where the rows are of the first axis.
+        let is_first = is_first && (axis == 0 || grid.lead() == 0);
         let Some(height) = grid.rows_per_chunk(axis).filter(|_| is_first) else { return Ok(false) };
+        let (lead, base) = (grid.lead(), grid.base());
+        // A chunk's number, and a row's place in it.
+        let locate = |at: usize| (base + ((at + lead) / height) as u64, (at + lead) % height); // below the number of chunks
         let itemsize = self.dtype.itemsize();
         let mut waiting: Vec<Waiting> = Vec::new();
-        let mut last = None;
-        for (i, (out, &at)) in out.chunks_exact_mut(row).zip(&positions.at).enumerate() {
-            if i.is_multiple_of(4096) {
+        for (block, (out, list)) in out.chunks_mut(row * BLOCK).zip(positions.at.chunks(BLOCK)).enumerate() {
+            if block.is_multiple_of(4096 / BLOCK) {
                 interrupt::check()?;
             }
-            let number = (at / height) as u64; // below the number of chunks
-            let chunk = match last {
-                Some((same, chunk)) if same == number => chunk,
-                _ => chunks.map.get(&number),
-            };
-            last = Some((number, chunk));
-            match chunk {
-                None => crate::nd::chunk::fill_with(&chunks.fill[..itemsize], out),
-                Some(c) => match c.encoding() {
-                    Encoding::Raw => out.copy_from_slice(&c.stored_bytes()[at % height * row..][..row]),
-                    Encoding::Fill => crate::nd::chunk::fill_with(c.stored_bytes(), out),
-                    _ => {
-                        if waiting.is_empty() {
-                            let bytes = (positions.at.len() - i) * std::mem::size_of::<Waiting>();
-                            waiting
-                                .try_reserve_exact(positions.at.len() - i)
-                                .map_err(|_| Error::OutOfMemory { bytes })?;
+            // Step by step for the whole block: each step waits for memory, but none of its rows for another.
+            let mut of_row: [Option<&Chunk>; BLOCK] = [None; BLOCK];
+            for (chunk, &at) in of_row.iter_mut().zip(list) {
+                *chunk = chunks.map.get(&locate(at).0);
+            }
+            let mut found = [Found::Constant(&[][..]); BLOCK];
+            for (i, (found, (&at, chunk))) in found.iter_mut().zip(list.iter().zip(of_row)).enumerate() {
+                *found = match chunk {
+                    None => Found::Constant(&chunks.fill[..itemsize]),
+                    Some(c) => match c.encoding() {
+                        Encoding::Raw => Found::Row(&c.stored_bytes()[locate(at).1 * row..][..row]),
+                        Encoding::Fill => Found::Constant(c.stored_bytes()),
+                        _ => {
+                            if waiting.is_empty() {
+                                let most = positions.at.len() - block * BLOCK;
+                                let bytes = most * std::mem::size_of::<Waiting>();
+                                waiting.try_reserve_exact(most).map_err(|_| Error::OutOfMemory { bytes })?;
+                            }
+                            let (chunk, row) = locate(at);
+                            waiting.push(Waiting { chunk, row, out: block * BLOCK + i });
+                            Found::Waiting
                         }
-                        waiting.push(Waiting { chunk: number, row: at % height, out: i });
-                    }
-                },
+                    },
+                };
+            }
+            let found = &found[..list.len()];
+            touch(found);
+            for (out, found) in out.chunks_exact_mut(row).zip(found) {
+                match found {
+                    Found::Row(bytes) => out.copy_from_slice(bytes),
+                    Found::Constant(element) => fill_with(element, out),
+                    Found::Waiting => {}
+                }
             }
         }
         waiting.sort_unstable_by_key(|w| w.chunk);

@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 use triomphe::Arc;
 
+use super::read::BLOCK_BYTES;
 use super::{Array, Block, Effort, Figure};
 use crate::nd::chunk;
-use crate::nd::codec::Encoding;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
-use crate::nd::grid::{c_steps, copy_region, Grid, Part, PerAxis};
+use crate::nd::grid::{auto_chunk_shape, c_steps, copy_region, Grid, Part, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Index, Selection};
 use crate::nd::interrupt;
 use crate::nd::kernels::reduce::{Op, Options, State};
@@ -184,48 +184,34 @@ impl View {
         }
     }
 
-    /// The blocks of a selection by slices and integers.
+    /// The blocks of a selection by slices and integers: of each block that the whole array would be read in, what is
+    /// selected. So the same elements fall into the same blocks, whatever the codec.
     fn basic_blocks(&self, basic: &Basic, f: &mut dyn FnMut(&ViewBlock<'_>) -> Result<()>) -> Result<()> {
         let array = &*self.array;
         let itemsize = array.dtype.itemsize();
-        let source_shape = array.shape();
-        let whole;
-        let (grid, chunks) = match array.chunks() {
-            Some(chunks) => (array.grid_of(chunks), Some(chunks)),
-            None => {
-                whole = Shape::new(&source_shape.iter().map(|d| (*d).max(1)).collect::<PerAxis<usize>>())?;
-                (Grid::new(&source_shape, &whole, array.dtype)?, None)
-            }
+        let shape = array.shape();
+        let grid = match array.grid().filter(|grid| !grid.is_contiguous()) {
+            Some(grid) => grid,
+            None => Grid::new(&shape, &auto_chunk_shape(&shape, array.dtype, BLOCK_BYTES), array.dtype)?,
         };
         let mut copied: Vec<u64> = Vec::new();
         grid.parts(&basic.axes, |part| {
             interrupt::check()?;
             let (lens, offset) = place(&basic.axes, part, &self.shape);
-            let mut with = |elements: &[u8]| {
-                let bytes = part.counts.iter().product::<usize>() * itemsize;
-                if is_run(part) {
-                    let first = part.chunk_start * itemsize;
-                    return self.masked(Block::Elements(&elements[first..first + bytes]), &lens, &offset, f);
-                }
-                let words = memory::words_for(bytes);
-                copied.try_reserve(words.saturating_sub(copied.len())).map_err(|_| Error::OutOfMemory { bytes })?;
-                copied.resize(words.max(copied.len()), 0);
-                let out = memory::bytes_mut(&mut copied, bytes);
-                let (steps, counts) = (c_steps(&part.counts), &part.counts);
-                copy_region(elements, part.chunk_start, &part.chunk_strides, out, 0, &steps, counts, itemsize);
-                self.masked(Block::Elements(out), &lens, &offset, f)
-            };
-            let number = part.chunk.number;
-            let Some(chunks) = chunks else { return with(array.plain_bytes().unwrap_or_default()) };
-            match chunks.map.get(&number) {
-                Some(c) if c.encoding() != Encoding::Fill => {
-                    c.with_elements(number, part.chunk.size() * itemsize, itemsize, with)
-                }
-                constant => {
-                    let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
-                    self.masked(Block::Fill(element), &lens, &offset, f)
-                }
-            }
+            let ranges = basic.axes.iter().zip(part.outs.iter().zip(&part.counts));
+            let axes = ranges.map(|(range, (&out, &len))| AxisRange {
+                start: range.at(out),
+                step: if len < 2 { 1 } else { range.step },
+                len,
+            });
+            let own = Basic { axes: axes.collect(), out_shape: Shape::new(&part.counts)? };
+            let bytes = part.counts.iter().product::<usize>() * itemsize;
+            let words = memory::words_for(bytes);
+            copied.try_reserve(words.saturating_sub(copied.len())).map_err(|_| Error::OutOfMemory { bytes })?;
+            copied.resize(words.max(copied.len()), 0);
+            let out = memory::bytes_mut(&mut copied, bytes);
+            array.read_into(&Selection::Basic(own), out)?;
+            self.masked(Block::Elements(out), &lens, &offset, f)
         })
     }
 
@@ -246,13 +232,7 @@ impl View {
 /// Where a part of a selection stands in the result. Both have the same axes in the same order, apart from those of length
 /// 1: integers drop them, newaxis adds them.
 fn place(axes: &[AxisRange], part: &Part, shape: &Shape) -> (PerAxis<usize>, PerAxis<usize>) {
-    let mut outs: PerAxis<usize> = SmallVec::from_elem(0, axes.len());
-    let mut rest = part.out_start;
-    for (out, axis) in outs.iter_mut().zip(axes).rev() {
-        *out = rest % axis.len;
-        rest /= axis.len;
-    }
-    let mut long = axes.iter().zip(&part.counts).zip(&outs).filter(|((axis, _), _)| axis.len != 1);
+    let mut long = axes.iter().zip(&part.counts).zip(&part.outs).filter(|((axis, _), _)| axis.len != 1);
     let (mut lens, mut offset): (PerAxis<usize>, PerAxis<usize>) = Default::default();
     for &dim in shape.iter() {
         let (len, at) = match dim {
@@ -263,18 +243,6 @@ fn place(axes: &[AxisRange], part: &Part, shape: &Shape) -> (PerAxis<usize>, Per
         offset.push(at);
     }
     (lens, offset)
-}
-
-/// Whether a part is one run of its chunk's elements.
-fn is_run(part: &Part) -> bool {
-    let mut run = 1isize;
-    for (&count, &stride) in part.counts.iter().zip(&part.chunk_strides).rev() {
-        if count != 1 && stride != run {
-            return false;
-        }
-        run *= count as isize; // at most a chunk's size
-    }
-    true
 }
 
 /// The mask of a block, one byte for each of its elements.

@@ -4,8 +4,8 @@
 //! in short, all numbers little-endian:
 //!
 //! ```text
-//! header   kind u8 (0 plain, 1 chunked) · dtype u8 · ndim u8 · flags u8 (0) · ndim × length u64
-//!          chunked: ndim × chunk length u64 · policy u8 · fill (itemsize bytes) · stored chunks u64
+//! header   kind u8 (0 plain, 1 chunked) · dtype u8 · ndim u8 · flags u8 · ndim × length u64
+//!          chunked: ndim × chunk length u64 · with flag 1: hidden rows u64 · policy u8 · fill (itemsize bytes) · stored chunks u64
 //!          parts that follow u32 · parts that come later, by command u32
 //!          attributes u32 · each: name length u32, name, text length u32, text
 //!          plain: the elements
@@ -39,6 +39,8 @@ const PART_BYTES: usize = (1 << 20) - (64 << 10);
 
 const PLAIN: u8 = 0;
 const CHUNKED: u8 = 1;
+/// The flag of an array that begins inside its first chunks.
+const LEAD: u8 = 1;
 /// Number, encoding, length, checksum.
 const RECORD: usize = 8 + 1 + 4 + 8;
 const NAME: &str = "stored array";
@@ -48,8 +50,9 @@ fn parts(chunks: &Chunks) -> Vec<Vec<(u64, &Chunk)>> {
     let mut parts = Vec::new();
     let mut part: Vec<(u64, &Chunk)> = Vec::new();
     let mut bytes = 0;
+    let (_, base) = chunks.front();
     for (number, chunk) in chunks.stored() {
-        part.push((number, chunk));
+        part.push((number - base, chunk)); // numbers in a file begin with the first chunk
         bytes += chunk.stored_bytes().len() + RECORD;
         if bytes >= PART_BYTES {
             parts.push(std::mem::take(&mut part));
@@ -94,10 +97,15 @@ fn write_header(array: &Array, parts: usize, out: &mut Vec<u8>) {
     let shape = array.shape();
     out.reserve(64 + 16 * shape.ndim() + array.attributes().bytes() + array.plain_bytes().map_or(0, <[u8]>::len));
     let kind = if array.chunks().is_some() { CHUNKED } else { PLAIN };
-    out.extend_from_slice(&[kind, array.dtype() as u8, shape.ndim() as u8, 0]); // at most 64 dimensions
+    let (lead, _) = array.chunks().map_or((0, 0), Chunks::front);
+    let flags = if lead > 0 { LEAD } else { 0 };
+    out.extend_from_slice(&[kind, array.dtype() as u8, shape.ndim() as u8, flags]); // at most 64 dimensions
     shape.iter().for_each(|d| put_u64(out, *d as u64));
     if let Some(chunks) = array.chunks() {
         chunks.chunk_shape().iter().for_each(|d| put_u64(out, *d as u64));
+        if lead > 0 {
+            put_u64(out, lead as u64);
+        }
         out.push(chunks.policy() as u8);
         out.extend_from_slice(&chunks.fill()[..array.dtype().itemsize()]);
         put_u64(out, chunks.stored().len() as u64);
@@ -220,7 +228,7 @@ pub fn read_header(string: &[u8]) -> Result<Header> {
     let dtype = Dtype::from_code(code).ok_or_else(|| r.corrupt(format!("dtype {code} is not known")))?;
     let ndim = r.u8()? as usize;
     let flags = r.u8()?;
-    if flags != 0 {
+    if flags != 0 && (flags, kind) != (LEAD, CHUNKED) {
         return Err(r.corrupt(format!("flags {flags:#x} are not known")));
     }
     let shape = r.shape(ndim)?;
@@ -236,6 +244,10 @@ pub fn read_header(string: &[u8]) -> Result<Header> {
         }
         CHUNKED => {
             let chunk_shape = r.shape(ndim)?;
+            let lead = if flags == LEAD { r.length()? } else { 0 };
+            if flags == LEAD && lead == 0 {
+                return Err(r.corrupt("no rows are hidden, but the flag says so"));
+            }
             let code = r.u8()?;
             let policy =
                 Policy::from_code(code).ok_or_else(|| r.corrupt(format!("codec policy {code} is not known")))?;
@@ -248,7 +260,7 @@ pub fn read_header(string: &[u8]) -> Result<Header> {
             let later = r.u32()?;
             let missing = parts.checked_add(later).ok_or_else(|| r.corrupt("too many parts"))?;
             let attributes = read_attributes(&mut r)?;
-            let mut array = Array::awaiting_chunks(dtype, &shape, &chunk_shape, policy, fill, missing)?;
+            let mut array = Array::awaiting_chunks(dtype, &shape, &chunk_shape, policy, fill, lead, missing)?;
             if stored > array.grid().map_or(0, |g| if g.is_empty() { 0 } else { g.len() }) || stored < u64::from(parts)
             {
                 return Err(r.corrupt(format!("{stored} chunks in {parts} parts do not fit the shape")));
