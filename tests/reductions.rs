@@ -96,8 +96,8 @@ fn after_a_write_only_the_chunk_that_changed_is_read_again() {
     cmd!(client, "ND.SETSLICE", "copy", "399,0", "SCALAR", "7");
     let before = read(&mut client);
     cmd!(client, "ND.SUM", "copy");
-    assert!(read(&mut client) <= before + 16); // the blocks of one chunk
-                                               // Another array under the same key remembers nothing of the first.
+    assert!(read(&mut client) <= before + 16, "the blocks of one chunk");
+    // Another array under the same key remembers nothing of the first.
     cmd!(client, "ND.CREATE", "a", "float64", "400,1000", "FILL", "2");
     assert_eq!(cmd!(client, "ND.MEAN", "a").text(), "2");
     cmd!(client, "ND.SET", "a", "int32", "3", "VALUES", "1", "2", "3");

@@ -144,8 +144,13 @@ impl Array {
         let kinds: Option<Vec<SummaryKind>> = states.iter().map(State::summary_kind).collect();
         let Some(kinds) = kinds else { return Ok(false) };
         let kept = rich.summaries.0.get_or_init(Box::default);
-        let tables: Option<Vec<Table>> = kinds.iter().map(|kind| kept.take(*kind)).collect();
-        let Some(mut tables) = tables else { return Ok(false) };
+        let mut tables: Vec<Table> = Vec::with_capacity(kinds.len());
+        for (i, kind) in kinds.iter().enumerate() {
+            // Sums and means keep the same cells, and may be asked for together.
+            let same = kinds[..i].iter().position(|k| k == kind).map(|at| tables[at].clone());
+            let Some(table) = same.or_else(|| kept.take(*kind)) else { return Ok(false) };
+            tables.push(table);
+        }
         let itemsize = self.dtype.itemsize();
         let shape = self.shape();
         // As `Array::blocks` cuts them.
