@@ -6,10 +6,10 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv build run stop test lint bench benchquick fuzz asan docs clean
+.PHONY: help setup venv build run stop test lint bench benchquick bench-codec fuzz asan docs clean
 
 help: ## lists the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 15
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: ## installs what is missing: redis-server, C compiler, libclang, Python (Debian, as root)
 	@tools/setup.sh
@@ -42,6 +42,10 @@ bench: setup ## compares with plain Redis commands; the table is docs/BENCHMARKS
 
 benchquick: setup ## runs every row of the benchmarks once, to see that it works
 	cargo bench --locked --bench redis -- --quick
+
+bench-codec: venv ## compares the codecs with blosc2, lz4 and zlib; the tables are docs/CODECS.md
+	@tools/venv.sh benches/codec/requirements.txt
+	cargo bench --locked --no-default-features --bench codec -- --write $(ARGS)
 
 fuzz: ## runs every fuzz target for FUZZ_SECONDS (60); needs nightly and cargo-fuzz
 	@for target in $$(cargo +nightly fuzz list); do \

@@ -600,7 +600,11 @@ fn settings_are_read_changed_refused_and_written_back() {
         ("ndarray.inline-bytes", "0", "0"),
         ("ndarray.max-array-bytes", "1gb", "1073741824"),
         ("ndarray.max-result-bytes", "1048576", "1048576"),
+        ("ndarray.codec", "zstd:19", "zstd:19"),
+        ("ndarray.codec", "PCO", "pco"),
         ("ndarray.codec", "LZ4", "lz4"),
+        ("ndarray.compression", "Size", "size"),
+        ("ndarray.compression", "speed", "speed"),
     ] {
         client.ok(&["CONFIG", "SET", name, good]);
         assert_eq!(get(&mut client, name), shown, "{name}");
@@ -615,7 +619,7 @@ fn settings_are_read_changed_refused_and_written_back() {
     // They work at once.
     client.ok(&words!["ND.SET", "k", "int64", "100000", "BLOB", steps("int64", 8, 100_000)]);
     let info = client.ok(&["ND.INFO", "k"]);
-    assert_eq!((info.field("codec").text().as_str(), info.field("chunks").int()), ("lz4", 7));
+    assert_eq!((info.field("codec").text().as_str(), info.field("chunks").int()), ("lz4+delta+shuffle", 7));
     let blob = noise("uint8", (1 << 20) + 1, 1);
     client.ok(&words!["ND.SET", "k", "uint8", blob.len().to_string(), "BLOB", blob]);
     assert!(client.call(&["ND.GET", "k"]).error().is_some_and(|e| e.starts_with("LIMIT")));

@@ -78,7 +78,7 @@ fn any_command(random: &mut Random) -> Vec<Vec<u8>> {
                 4 => command.extend(words!["KEEPTTL"]),
                 5 => command.extend(words!["PXAT", (4_000_000_000_000 + random.below(1000)).to_string()]),
                 6 => command.extend(words![["IFDNE", "IFDEQ"][random.below(2)], "0123456789abcdef"]),
-                _ => command.extend(words!["CODEC", ["raw", "lz4", "auto"][random.below(3)]]),
+                _ => command.extend(words!["CODEC", ["raw", "lz4", "auto", "zstd", "pco"][random.below(5)]]),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod crowd;
+mod grown;
 mod large;
 mod parts;
 mod small;
@@ -93,6 +94,7 @@ pub fn all(scale: Scale) -> Vec<Row> {
     rows.extend(large::rows(scale));
     rows.extend(parts::rows(scale));
     rows.extend(taken::rows(scale));
+    rows.extend(grown::rows(scale));
     rows.extend(batches::rows(scale));
     rows.extend(stored::rows(scale));
     rows.extend(crowd::rows(scale));

@@ -1,7 +1,6 @@
 //! Settings: load arguments, `CONFIG GET/SET ndarray.*`, and their one list.
 
 use std::ffi::{c_char, c_int, c_longlong, c_void, CStr};
-use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use redis_module::raw;
@@ -9,7 +8,7 @@ use redis_module::raw;
 use super::ffi::{c_text, ERR, OK};
 use crate::nd::array::StoreOptions;
 use crate::nd::chunk::MAX_CHUNK_BYTES;
-use crate::nd::codec::Policy;
+use crate::nd::codec::{Compression, Policy};
 use crate::nd::grid::LEAST_TARGET;
 
 /// A whole number between two bounds.
@@ -51,15 +50,48 @@ pub static MAX_RESULT_BYTES: Whole = Whole::bytes(c"max-result-bytes", 1 << 30, 
 pub static THREADS: Whole = Whole::number(c"threads", 1, 0, 256, raw::REDISMODULE_CONFIG_IMMUTABLE);
 /// `ndarray.offload-us`: work estimated to take longer, in microseconds, goes to a worker.
 pub static OFFLOAD_US: Whole = Whole::number(c"offload-us", 200, 0, 3_600_000_000, raw::REDISMODULE_CONFIG_DEFAULT);
+
+/// One of a list of words.
+pub struct Word {
+    name: &'static CStr,
+    /// The words, each with its number; of several with one number, the first is shown.
+    words: fn() -> Vec<(String, c_int)>,
+    value: AtomicI64,
+}
+
+impl Word {
+    fn get(&self) -> c_int {
+        self.value.load(Ordering::Relaxed) as c_int // set from a `c_int` only
+    }
+}
+
 /// `ndarray.codec`: the policy of arrays that are given none.
-static CODEC: AtomicI64 = AtomicI64::new(Policy::Auto as i64);
+static CODEC: Word = Word { name: c"codec", words: codecs, value: AtomicI64::new(0) };
+/// `ndarray.compression`: what the codec `auto` strives for.
+static COMPRESSION: Word = Word { name: c"compression", words: compressions, value: AtomicI64::new(0) };
+
+fn codecs() -> Vec<(String, c_int)> {
+    Policy::words().into_iter().map(|(word, policy)| (word, c_int::from(policy.code()))).collect()
+}
+
+fn compressions() -> Vec<(String, c_int)> {
+    (0..).zip(Compression::ALL).map(|(i, c)| (c.name().to_owned(), i)).collect()
+}
 
 const NUMBERS: [&Whole; 6] = [&CHUNK_BYTES, &INLINE_BYTES, &MAX_ARRAY_BYTES, &MAX_RESULT_BYTES, &THREADS, &OFFLOAD_US];
-const CODEC_NAME: &CStr = c"codec";
+const WORDS: [&Word; 2] = [&CODEC, &COMPRESSION];
+
+/// What the codec `auto` strives for now.
+pub fn compression() -> Compression {
+    usize::try_from(COMPRESSION.get()).ok().and_then(|i| Compression::ALL.get(i)).copied().unwrap_or_default()
+}
 
 /// The codec policy now.
 pub fn codec() -> Policy {
-    Policy::from_code(CODEC.load(Ordering::Relaxed) as u8).unwrap_or_default() // set from a `Policy` only
+    match u8::try_from(CODEC.get()).ok().and_then(Policy::from_code) {
+        None | Some(Policy::Auto(_)) => Policy::Auto(compression()),
+        Some(other) => other,
+    }
 }
 
 /// How arrays are stored where a command says nothing else.
@@ -85,13 +117,18 @@ pub fn take_load_arguments(args: &[&[u8]]) -> Result<(), String> {
         let name = text(pair[0]).to_ascii_lowercase();
         let name = name.strip_prefix("ndarray.").unwrap_or(&name);
         let [_, value] = pair else { return Err(format!("the load argument '{name}' has no value")) };
-        if name.as_bytes() == CODEC_NAME.to_bytes() {
-            let policy = Policy::parse(value).map_err(|e| e.to_string())?;
-            CODEC.store(policy as i64, Ordering::Relaxed);
+        if let Some(setting) = WORDS.iter().find(|w| w.name.to_bytes() == name.as_bytes()) {
+            let words = (setting.words)();
+            let found = words.iter().find(|(word, _)| value.eq_ignore_ascii_case(word.as_bytes()));
+            let (_, number) = found.ok_or_else(|| {
+                let known: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
+                format!("load argument {name}: unknown word '{}' (use one of: {})", text(value), known.join(", "))
+            })?;
+            setting.value.store(i64::from(*number), Ordering::Relaxed);
             continue;
         }
         let known = || {
-            let names = NUMBERS.iter().map(|b| b.name).chain([CODEC_NAME]).map(|n| n.to_string_lossy());
+            let names = NUMBERS.iter().map(|b| b.name).chain(WORDS.map(|w| w.name)).map(|n| n.to_string_lossy());
             names.collect::<Vec<_>>().join(", ")
         };
         let setting = NUMBERS.iter().find(|b| b.name.to_bytes() == name.as_bytes());
@@ -152,24 +189,27 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) -> Result<(), String> {
                 return Err(format!("the setting {} was refused (default {now})", setting.name.to_string_lossy()));
             }
         }
-        let names: Vec<_> = Policy::ALL.iter().map(|p| c_text(p.name())).collect();
-        let mut pointers: Vec<*const c_char> = names.iter().map(|n| n.as_ptr()).collect();
-        let values: Vec<c_int> = Policy::ALL.iter().map(|p| *p as c_int).collect();
-        let refused = choice(
-            ctx,
-            CODEC_NAME.as_ptr(),
-            codec() as c_int,
-            raw::REDISMODULE_CONFIG_DEFAULT,
-            pointers.as_mut_ptr(),
-            values.as_ptr(),
-            values.len() as c_int,
-            Some(get_codec),
-            Some(set_codec),
-            None,
-            null_mut(),
-        ) == ERR;
-        if refused {
-            return Err("the setting codec was refused".into());
+        for setting in WORDS {
+            let words = (setting.words)();
+            let names: Vec<_> = words.iter().map(|(word, _)| c_text(word)).collect();
+            let mut pointers: Vec<*const c_char> = names.iter().map(|n| n.as_ptr()).collect();
+            let values: Vec<c_int> = words.iter().map(|(_, value)| *value).collect();
+            let refused = choice(
+                ctx,
+                setting.name.as_ptr(),
+                setting.get(),
+                raw::REDISMODULE_CONFIG_DEFAULT,
+                pointers.as_mut_ptr(),
+                values.as_ptr(),
+                values.len() as c_int, // some dozens
+                Some(get_word),
+                Some(set_word),
+                None,
+                std::ptr::from_ref(setting).cast_mut().cast(),
+            ) == ERR;
+            if refused {
+                return Err(format!("the setting {} was refused", setting.name.to_string_lossy()));
+            }
         }
         if load(ctx) == ERR {
             return Err("a setting of the configuration file was refused".into());
@@ -194,16 +234,18 @@ unsafe extern "C" fn set_number(
     OK
 }
 
-unsafe extern "C" fn get_codec(_name: *const c_char, _data: *mut c_void) -> c_int {
-    codec() as c_int
+unsafe extern "C" fn get_word(_name: *const c_char, data: *mut c_void) -> c_int {
+    // SAFETY: the static that was registered.
+    (*data.cast::<Word>()).get()
 }
 
-unsafe extern "C" fn set_codec(
+unsafe extern "C" fn set_word(
     _name: *const c_char,
     value: c_int,
-    _data: *mut c_void,
+    data: *mut c_void,
     _error: *mut *mut raw::RedisModuleString,
 ) -> c_int {
-    CODEC.store(i64::from(value), Ordering::Relaxed);
+    // SAFETY: the static that was registered. The server has found the number in the list.
+    (*data.cast::<Word>()).value.store(i64::from(value), Ordering::Relaxed);
     OK
 }

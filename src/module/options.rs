@@ -56,10 +56,27 @@ impl SetOptions {
     /// # Errors
     /// `SYNTAX` for unknown or repeated options, and what is wrong with a value.
     pub fn parse(args: &mut Args<'_>, allowed: &[&str]) -> Result<SetOptions> {
+        SetOptions::parse_with(args, allowed, None)
+    }
+
+    /// [`SetOptions::parse`] for commands with a word of their own; `own` is set where it is given.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse_with(args: &mut Args<'_>, allowed: &[&str], mut own: Option<(&str, &mut bool)>) -> Result<SetOptions> {
         let mut options = SetOptions::default();
         while let Some(word) = args.peek() {
+            if let Some((name, given)) = own.as_mut() {
+                if !**given && args.word(name) {
+                    **given = true;
+                    continue;
+                }
+            }
             let found = allowed.iter().find(|a| word.eq_ignore_ascii_case(a.as_bytes()));
-            let Some(name) = found else { return Err(args.unexpected(word, &allowed.join(", "))) };
+            let Some(name) = found else {
+                let names: Vec<&str> = allowed.iter().copied().chain(own.iter().map(|(name, _)| *name)).collect();
+                return Err(args.unexpected(word, &names.join(", ")));
+            };
             let at = args.position();
             args.next("an option")?;
             options.take(name, at, args)?;
@@ -81,7 +98,7 @@ impl SetOptions {
         match name {
             "NX" => self.existence = Some(Existence::Missing),
             "XX" => self.existence = Some(Existence::Present),
-            "CODEC" => self.policy = Some(Policy::parse(args.bytes("a codec")?)?),
+            "CODEC" => self.policy = Some(Policy::parse(args.bytes("a codec")?, config::compression())?),
             "CHUNK" => self.chunk_shape = Some(args.shape()?),
             "IFDEQ" => self.digest = Some(DigestCondition::Equal(digest(args)?)),
             "IFDNE" => self.digest = Some(DigestCondition::Different(digest(args)?)),
@@ -105,7 +122,7 @@ impl SetOptions {
         let mut store = config::store_options();
         if let Some(policy) = self.policy {
             store.policy = policy;
-            store.codec_given = policy != Policy::Auto;
+            store.codec_given = !matches!(policy, Policy::Auto(_));
         }
         store.chunk_shape = self.chunk_shape.clone();
         store

@@ -316,8 +316,18 @@ pub const EXPIRY: ArgSpec = one_of(
 pub const EXISTENCE: ArgSpec = one_of("condition", &[word("nx", "NX"), word("xx", "XX")]).optional();
 
 /// `CODEC`.
-pub const CODEC: ArgSpec =
-    one_of("codec", &[word("auto", "auto"), word("raw", "raw"), word("lz4", "lz4")]).after("CODEC").optional();
+pub const CODEC: ArgSpec = one_of(
+    "codec",
+    &[
+        word("auto", "auto"),
+        word("raw", "raw"),
+        word("lz4", "lz4"),
+        word("zstd", "zstd[:level]"),
+        word("pco", "pco[:level]"),
+    ],
+)
+.after("CODEC")
+.optional();
 
 /// `CHUNK`.
 pub const CHUNK: ArgSpec = string("chunk-shape").after("CHUNK").optional();

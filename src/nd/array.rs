@@ -17,6 +17,7 @@ mod layout;
 mod memo;
 mod packed;
 mod read;
+mod recode;
 mod reshape;
 mod resize;
 mod scatter;
@@ -29,6 +30,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::checksum::Xxh3;
@@ -36,7 +38,7 @@ use smallvec::SmallVec;
 
 use super::attributes::Attributes;
 use super::chunk::{self, Chunk};
-use super::codec::{Chooser, Encoding, Policy};
+use super::codec::{fill_with, Chooser, Encoding, Policy};
 use super::dtype::Dtype;
 use super::error::Result;
 use super::grid::{auto_chunk_shape, c_steps, copy_region, raw_chunk_shape, Grid};
@@ -128,7 +130,7 @@ const RAW_RUN: usize = 16;
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
         StoreOptions {
-            policy: Policy::Auto,
+            policy: Policy::default(),
             chunk_shape: None,
             chunk_bytes: 64 << 10,
             inline_bytes: 4 << 10,
@@ -168,6 +170,11 @@ impl Chunks {
     /// The grid of the array of this shape whose chunks they are.
     fn grid(&self, shape: &Shape, dtype: Dtype) -> Grid {
         Grid::begun(shape, &self.chunk_shape, dtype, self.lead, self.base).expect("checked when the array was made")
+    }
+
+    /// Whether the chunks of this grid have the numbers and places that these have.
+    fn has_grid(&self, grid: &Grid) -> bool {
+        self.chunk_shape == *grid.chunk_shape() && self.front() == (grid.lead(), grid.base())
     }
 
     fn is_fill(&self, chunk: &Chunk) -> bool {
@@ -237,10 +244,10 @@ impl Array {
             return Ok(Array::plain(dtype, shape, memory::buffer_from(source.next(nbytes)?)?));
         }
         let itemsize = dtype.itemsize();
-        let mut chooser = Chooser::new(options.policy, itemsize, nbytes, |start, len| source.peek(start, len));
+        let mut chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
         let mut grid = options.grid(dtype, shape)?;
-        if options.chunk_shape.is_none() && stays_raw(&chooser, &grid, itemsize, nbytes, &*source) {
-            chooser = Chooser::raw(itemsize);
+        if options.chunk_shape.is_none() && stays_raw(&chooser, &grid, itemsize, &*source) {
+            chooser = Chooser::raw(dtype);
             grid = options.raw_grid(dtype, shape, grid)?;
         }
         let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
@@ -275,7 +282,7 @@ impl Array {
         let element = fill.to_le_bytes();
         if options.keeps_plain(nbytes) {
             let mut buffer = memory::buffer_zeroed(nbytes)?;
-            chunk::fill_with(&element[..dtype.itemsize()], memory::bytes_mut(&mut buffer, nbytes));
+            fill_with(&element[..dtype.itemsize()], memory::bytes_mut(&mut buffer, nbytes));
             return Ok(Array::plain(dtype, shape, buffer));
         }
         let grid = options.grid(dtype, shape)?;
@@ -511,9 +518,9 @@ impl Array {
                     && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some());
                 let itemsize = dtype.itemsize();
                 let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(itemsize);
-                let chooser = Chooser::new(options.policy, itemsize, nbytes, |start, len| source.peek(start, len));
+                let chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
                 if !raw_and_ours
-                    || !stays_raw(&chooser, &small, itemsize, nbytes, &*source)
+                    || !stays_raw(&chooser, &small, itemsize, &*source)
                     || options.raw_grid(dtype, shape, small).is_ok_and(|g| *g.chunk_shape() != chunks.chunk_shape)
                     || !source.make_infallible(chunk_bytes)
                 {
@@ -589,17 +596,24 @@ impl Array {
     pub fn encodings(&self) -> SmallVec<[Encoding; 4]> {
         let Some(chunks) = self.chunks() else { return SmallVec::from_slice(&[Encoding::Raw]) };
         let mut used: SmallVec<[Encoding; 4]> = SmallVec::new();
-        let absent = self.grid_of(chunks).len() > chunks.map.len() as u64;
-        for encoding in Encoding::ALL {
-            let implied = *encoding == Encoding::Fill && absent;
-            if implied || chunks.map.values().any(|c| c.encoding() == *encoding) {
-                used.push(*encoding);
+        if self.grid_of(chunks).len() > chunks.map.len() as u64 {
+            used.push(Encoding::Fill);
+        }
+        for chunk in chunks.map.values() {
+            if !used.contains(&chunk.encoding()) {
+                used.push(chunk.encoding());
             }
         }
         if used.is_empty() {
             used.push(Encoding::Raw); // no element, no chunk
         }
+        used.sort_unstable();
         used
+    }
+
+    /// The names of [`Array::encodings`], as `ND.INFO` shows them.
+    pub fn codec_names(&self) -> Vec<Cow<'static, str>> {
+        self.encodings().iter().map(|e| e.name(self.dtype.itemsize())).collect()
     }
 
     /// Calls `f` with every buffer that nobody shares, for a defragmenter to move.
@@ -615,8 +629,8 @@ impl Array {
 }
 
 /// Whether every chunk of a contiguous grid would be kept raw, as far as can be told without taking elements.
-fn stays_raw(chooser: &Chooser, grid: &Grid, itemsize: usize, nbytes: usize, source: &dyn Source) -> bool {
-    if chooser.is_settled(nbytes) {
+fn stays_raw(chooser: &Chooser, grid: &Grid, itemsize: usize, source: &dyn Source) -> bool {
+    if chooser.is_settled() {
         return chooser.keeps_raw();
     }
     let mut start = 0;
@@ -635,8 +649,13 @@ impl StoreOptions {
     fn grid(&self, dtype: Dtype, shape: &Shape) -> Result<Grid> {
         match &self.chunk_shape {
             Some(chunk) => Grid::new(shape, chunk, dtype),
-            None => Grid::new(shape, &auto_chunk_shape(shape, dtype, self.chunk_bytes), dtype),
+            None => Grid::new(shape, &self.auto_chunk_shape(shape, dtype), dtype),
         }
+    }
+
+    /// The chunk shape where no `CHUNK` is given.
+    fn auto_chunk_shape(&self, shape: &Shape, dtype: Dtype) -> Shape {
+        auto_chunk_shape(shape, dtype, self.policy.chunk_bytes(self.chunk_bytes))
     }
 
     /// The grid of elements that stay raw, where no `CHUNK` was given; `grid` is the one of those that may not.

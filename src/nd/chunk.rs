@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::checksum::xxh3_64;
 use triomphe::Arc;
 
-use super::codec::{Chooser, Encoding};
+use super::codec::{self, Chooser, Encoding};
 use super::error::{Error, Result};
 use super::memory::{self, Buffer};
 use super::stats;
@@ -42,6 +42,7 @@ thread_local! {
 pub fn release_scratch() {
     DECODED.take();
     ENCODED.take();
+    codec::release_scratch();
 }
 
 impl Chunk {
@@ -50,7 +51,19 @@ impl Chunk {
     /// # Errors
     /// `OOM` where the allocator says no.
     pub fn encode(elements: &[u8], chooser: &Chooser) -> Result<Chunk> {
-        ENCODED.with_borrow_mut(|out| match chooser.encode(elements, out) {
+        Chunk::encode_by(elements, |out| chooser.encode(elements, out))
+    }
+
+    /// [`Chunk::encode`] of elements that were kept as `before` until some of them changed.
+    ///
+    /// # Errors
+    /// `OOM` where the allocator says no.
+    pub fn encode_again(elements: &[u8], chooser: &Chooser, before: Encoding) -> Result<Chunk> {
+        Chunk::encode_by(elements, |out| chooser.encode_again(before, elements, out))
+    }
+
+    fn encode_by(elements: &[u8], encode: impl FnOnce(&mut Vec<u8>) -> Encoding) -> Result<Chunk> {
+        ENCODED.with_borrow_mut(|out| match encode(out) {
             Encoding::Raw => {
                 stats::CHUNKS_STORED_RAW.fetch_add(1, Ordering::Relaxed);
                 Chunk::stored(Encoding::Raw, elements)
@@ -135,16 +148,11 @@ impl Chunk {
         itemsize: usize,
     ) -> Result<Chunk> {
         let corrupt = |what: String| Error::corrupt("chunk", number as usize, what);
-        let allowed = match encoding {
-            Encoding::Raw => source.len() == nbytes,
-            Encoding::Fill => source.len() == itemsize,
-            Encoding::Lz4 => source.len() < nbytes.max(2),
-        };
-        if !allowed {
+        if !encoding.may_take(source.len(), nbytes, itemsize) {
             return Err(corrupt(format!(
                 "{} stored bytes cannot be {} for {nbytes} bytes of elements",
                 source.len(),
-                encoding.name()
+                encoding.name(itemsize)
             )));
         }
         let chunk = Chunk::stored(encoding, source)?;
@@ -184,17 +192,8 @@ impl Chunk {
     /// # Errors
     /// `CORRUPT` naming chunk `number`.
     pub fn decode_into(&self, number: u64, itemsize: usize, out: &mut [u8]) -> Result<()> {
-        let source = self.stored_bytes();
-        match self.0.encoding {
-            Encoding::Raw if source.len() == out.len() => out.copy_from_slice(source),
-            Encoding::Fill => fill_with(&source[..itemsize.min(source.len())], out),
-            encoding => encoding
-                .codec()
-                .ok_or("the stored length is not the length of its elements")
-                .and_then(|codec| codec.decode(source, itemsize, out))
-                .map_err(|what| Error::corrupt("chunk", number as usize, what))?,
-        }
-        Ok(())
+        let decoded = self.0.encoding.decode(self.stored_bytes(), itemsize, out);
+        decoded.map_err(|what| Error::corrupt("chunk", number as usize, what))
     }
 
     /// How the bytes are kept.
@@ -276,21 +275,5 @@ impl Chunk {
     /// The buffer, for a defragmenter to move; `None` while a snapshot shares it.
     pub fn buffer_mut(&mut self) -> Option<&mut Buffer> {
         Arc::get_mut(&mut self.0).map(|s| &mut s.bytes)
-    }
-}
-
-/// Repeats one element over all of `out`.
-pub fn fill_with(element: &[u8], out: &mut [u8]) {
-    if element.iter().all(|b| *b == element[0]) {
-        return out.fill(element[0]);
-    }
-    let n = element.len().min(out.len());
-    out[..n].copy_from_slice(&element[..n]);
-    let mut done = n;
-    while done < out.len() && done > 0 {
-        let (written, rest) = out.split_at_mut(done);
-        let more = done.min(rest.len());
-        rest[..more].copy_from_slice(&written[..more]);
-        done += more;
     }
 }

@@ -90,7 +90,7 @@ def some(rng, among=arrays.ALL, limit=4000):
 
 def check_every_argument_is_stored_as_it_is(server, rng):
     array = some(rng)
-    codec = ["raw", "lz4", "auto"][rng.integers(3)]
+    codec = ["raw", "lz4", "auto", "zstd", "pco:4"][rng.integers(5)]
     digests = set()
     for label, args in wire.arguments(rng, array):
         assert server("ND.SET", "k", *args, "CODEC", codec) == b"OK", label
@@ -109,7 +109,7 @@ check_every_argument_is_stored_as_it_is.cases = 1000
 def check_every_format_reads_back(server, rng):
     array = some(rng)
     dt, shape = array.dtype, array.shape
-    store(server, array, "k", "CODEC", ["raw", "lz4"][rng.integers(2)])
+    store(server, array, "k", "CODEC", ["raw", "lz4", "zstd:1", "pco"][rng.integers(4)])
     expect(wire.from_elements(server("ND.GET", "k")), array, "no format")
     expect(wire.from_blob(server("ND.GET", "k", "BLOB"), dt, shape), array, "BLOB")
     expect(wire.from_pieces(server("ND.GET", "k", "PIECES")), array, "PIECES")
@@ -186,7 +186,7 @@ def subscripts(rng, shape):
 
 def check_basic_subscripts_select_what_numpy_selects(server, rng):
     array = some(rng)
-    chunk = ["CODEC", ["raw", "lz4"][rng.integers(2)]]
+    chunk = ["CODEC", ["raw", "lz4", "zstd:1", "pco"][rng.integers(4)]]
     store(server, array, "k", *chunk)
     for _ in range(5):
         index = subscripts(rng, array.shape)
@@ -219,7 +219,7 @@ def check_sum_and_mean_are_right_to_the_last_digits(server, rng):
     array = some(rng)
     if array.dtype.kind == "c" and not np.isfinite(array).all():
         return
-    store(server, array, "k", "CODEC", ["raw", "lz4"][rng.integers(2)])
+    store(server, array, "k", "CODEC", ["raw", "lz4", "zstd:1", "pco"][rng.integers(4)])
     function, command = [(np.sum, "ND.SUM"), (np.mean, "ND.MEAN")][rng.integers(2)]
     out = reduced_dtype(function, array.dtype)
     axes, options = None, []
@@ -351,7 +351,7 @@ check_random_arrays_are_reproducible_and_in_range.cases = 300
 def check_the_value_is_kept_whole(server, rng):
     array = some(rng)
     server("DEL", "k", "copy", "restored")
-    store(server, array, "k", "CODEC", ["raw", "lz4", "auto"][rng.integers(3)])
+    store(server, array, "k", "CODEC", ["raw", "lz4", "auto", "zstd", "pco:4"][rng.integers(5)])
     server("ND.ATTRSET", "k", "name", '{"a": [1, 2]}')
     digest = server("ND.DIGEST", "k")
     server("COPY", "k", "copy")

@@ -26,7 +26,7 @@ def positions(rng, list_):
 
 def storage(rng, shape):
     """Options of ND.SET that lead to chunks of many shapes."""
-    options = ["CODEC", ["raw", "lz4", "auto"][rng.integers(3)]]
+    options = ["CODEC", ["raw", "lz4", "auto", "zstd", "pco"][rng.integers(5)]]
     if rng.integers(3) == 0 and 0 < len(shape) < 6 and np.prod(shape) > 0:
         chunk = [int(rng.integers(max(1, n // 2), n + 1)) for n in shape]
         if np.prod([-(-n // c) for n, c in zip(shape, chunk)]) <= 64:  # more must not be tiny

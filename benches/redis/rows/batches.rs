@@ -28,7 +28,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         row("mget/default/to-mget", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), mget(n)))),
         row("mget/default/to-hgetall", Target::None, Box::new(move || Pair::new(nd_mget(n, &[]), hgetalls(n)))),
         row("gather/to-mget", Target::AtLeast(1.35), Box::new(move || Pair::new(nd_gather(n), mget(n)))),
-        row("gather/to-hgetall", Target::AtLeast(15.0), Box::new(move || Pair::new(nd_gather(n), hgetalls(n)))),
+        row("gather/to-hgetall", Target::None, Box::new(move || Pair::new(nd_gather(n), hgetalls(n)))),
         row("mset/existing", Target::AtLeast(0.70), Box::new(move || Pair::new(nd_mset(n), mset(n)))),
         row(
             "mset/new",

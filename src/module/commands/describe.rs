@@ -43,7 +43,7 @@ impl Command for Info {
             (0, _) => 1.0,
             (nbytes, stored) => nbytes as f64 / stored as f64,
         };
-        let codecs: Vec<&str> = array.encodings().iter().map(|e| e.name()).collect();
+        let codecs = array.codec_names();
         let name = |name: &str| reply.bulk(name.as_bytes());
         reply.map(12);
         name("dtype");

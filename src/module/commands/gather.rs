@@ -11,7 +11,7 @@ use crate::module::register::Command;
 use crate::module::reply::Reply;
 use crate::module::spec::{integer, key, string, Access, Keys, Spec, FORMAT};
 use crate::nd::array::Array;
-use crate::nd::chunk::fill_with;
+use crate::nd::codec::fill_with;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{quoted, Error};
 use crate::nd::index::{Index, Selection};

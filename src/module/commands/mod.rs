@@ -12,6 +12,7 @@ mod item;
 mod mget;
 mod mset;
 mod quantile;
+mod recode;
 mod reduce;
 mod reshape;
 mod restorepart;
@@ -69,6 +70,7 @@ commands! {
     reshape::Reshape,
     reshape::Resize,
     reshape::Astype,
+    recode::Recode,
     take::Take,
     sample::Sample,
     reduce::Sum,

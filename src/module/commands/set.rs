@@ -38,6 +38,9 @@ impl Command for Set {
              Attributes of an array that was there go too.",
             "`NX` and `XX` ask whether the key exists, whatever its type; `IFDEQ` and `IFDNE` compare the digest of the \
              array that is there. A missing key equals no digest and differs from every one.",
+            "`CODEC` takes levels: `zstd:1` to `zstd:19` (`zstd` is 3), `pco:0` to `pco:12` (`pco` is 8). Codecs other than `raw` \
+             and `auto` encode a chunk wherever it gets smaller at all, with the filter that suits; `auto` follows \
+             `ndarray.compression`. docs/CODECS.md has the numbers.",
             "Arrays of at most `ndarray.inline-bytes` are kept as one plain buffer, unless `CHUNK` or a `CODEC` other than \
              `auto` is given. `EX` and `PX` are replicated as `PXAT`.",
         ],

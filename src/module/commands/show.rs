@@ -89,7 +89,7 @@ fn header(array: &Array, part: &Content<'_>, is_part: bool) -> String {
         line.push_str(&format!(", {} bytes", grouped(array.nbytes())));
     }
     if let Some(grid) = array.grid() {
-        let codecs: Vec<&str> = array.encodings().iter().map(|e| e.name()).collect();
+        let codecs = array.codec_names();
         let count = if grid.is_empty() { 0 } else { grid.len() };
         let chunks = if count == 1 { "chunk" } else { "chunks" };
         line.push_str(&format!(

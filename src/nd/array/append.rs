@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use super::memo::Memo;
 use super::packed::PackedShape;
 use super::{Array, Body, Chunks, Storage, StoreOptions};
-use crate::nd::chunk::{fill_with, Chunk};
-use crate::nd::codec::{Chooser, Policy};
+use crate::nd::chunk::Chunk;
+use crate::nd::codec::{fill_with, Chooser, Policy};
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid};
@@ -130,7 +130,7 @@ impl Array {
         let mut store = StoreOptions { chunk_shape: None, codec_given: false, ..options.clone() };
         if let Some(chunks) = self.chunks() {
             store.policy = chunks.policy;
-            store.codec_given = chunks.policy != Policy::Auto;
+            store.codec_given = !matches!(chunks.policy, Policy::Auto(_));
         }
         store
     }
@@ -186,7 +186,7 @@ impl Array {
         };
         // `gone` chunks do not count in the grid, so rows are counted from the first chunk that stays.
         let start = if old == 0 { 0 } else { hidden + old };
-        let stage = Stage { chunks: &*chunks, height, itemsize: dtype.itemsize(), start, value, sum };
+        let stage = Stage { chunks: &*chunks, height, dtype, itemsize: dtype.itemsize(), start, value, sum };
         let mut staged = Vec::new();
         if new > 0 && !after.is_empty() {
             let (first, end) = ((start / height) as u64, (start + new).div_ceil(height) as u64); // rows of chunks
@@ -253,6 +253,7 @@ struct Stage<'a, 'v> {
     chunks: &'a Chunks,
     /// How many rows a full chunk has.
     height: usize,
+    dtype: Dtype,
     itemsize: usize,
     /// The row of the grid where the first new one goes.
     start: usize,
@@ -312,7 +313,7 @@ impl<'v> Stage<'_, 'v> {
         if !is_full {
             return Chunk::raw(elements).map(Staged::New);
         }
-        let chooser = Chooser::new(self.chunks.policy, self.itemsize, 0, |_, _| None);
+        let chooser = Chooser::unsampled(self.chunks.policy, self.dtype);
         Chunk::encode(elements, &chooser).map(Staged::New)
     }
 }

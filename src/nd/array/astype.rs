@@ -45,7 +45,7 @@ impl Array {
                 }
                 let fits_both = if dtype.itemsize() > self.dtype.itemsize() { dtype } else { self.dtype };
                 let chunk = auto_chunk_shape(&shape, fits_both, options.chunk_bytes);
-                return self.rechunked(&Grid::new(&shape, &chunk, dtype)?, chunks, dtype);
+                return self.cast_into(&Grid::new(&shape, &chunk, dtype)?, chunks, dtype);
             }
             Err(e) => return Err(e),
         };
@@ -57,7 +57,7 @@ impl Array {
         }
         let mut made = Chunks::new(&grid, chunks.policy, cast_fill(self.dtype, &chunks.fill, dtype));
         (made.chunk_shape, made.lead, made.base) = (chunks.chunk_shape.clone(), chunks.lead, chunks.base);
-        let chooser = Chooser::new(chunks.policy, to, 0, |_, _| None);
+        let chooser = Chooser::unsampled(chunks.policy, dtype);
         let mut list = Vec::with_capacity(chunks.map.len());
         let mut out = Vec::new();
         for (number, chunk) in &chunks.map {
@@ -79,11 +79,11 @@ impl Array {
     }
 
     /// [`Array::astype`] into the chunks of another grid, which are runs.
-    fn rechunked(&self, grid: &Grid, chunks: &Chunks, dtype: Dtype) -> Result<Array> {
+    fn cast_into(&self, grid: &Grid, chunks: &Chunks, dtype: Dtype) -> Result<Array> {
         let (shape, from, to) = (self.shape(), self.dtype.itemsize(), dtype.itemsize());
         let fill = cast_fill(self.dtype, &chunks.fill, dtype);
         let mut made = Chunks::new(grid, chunks.policy, fill);
-        let chooser = Chooser::new(chunks.policy, to, 0, |_, _| None);
+        let chooser = Chooser::unsampled(chunks.policy, dtype);
         let (mut list, mut out, mut aligned, mut run, mut first) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0);
         for place in grid.chunks() {
             let size = place.size();
@@ -146,7 +146,7 @@ mod tests {
                 })
                 .collect();
             for chunk_shape in &chunks {
-                let policy = if chunk_shape.is_some() { Policy::Auto } else { Policy::Raw };
+                let policy = if chunk_shape.is_some() { Policy::default() } else { Policy::Raw };
                 let options = StoreOptions { chunk_shape: chunk_shape.clone(), policy, ..StoreOptions::default() };
                 let array = Array::from_source(from, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
                 for to in Dtype::ALL.iter().copied() {

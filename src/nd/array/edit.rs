@@ -12,8 +12,9 @@ use super::layout::{Layout, Patch};
 use super::memo::Memo;
 use super::scatter::{visit, Patches};
 use super::{Array, Body, Chunks, Storage};
-use crate::nd::chunk::{self, Chunk};
-use crate::nd::codec::{Chooser, Encoding};
+use crate::nd::chunk::Chunk;
+use crate::nd::codec::{fill_with, Chooser, Encoding};
+use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{ChunkBox, Grid, PerAxis};
 use crate::nd::index::Selection;
@@ -67,7 +68,7 @@ impl Array {
             }
             Storage::Chunked(chunks) => {
                 let grid = chunks.grid(&shape, dtype);
-                let mut stage = Stage::new(chunks, edit, dtype.itemsize(), limit);
+                let mut stage = Stage::new(chunks, edit, dtype, limit);
                 if nbytes > limit {
                     // What is too much is refused before the first chunk is made.
                     let mut work = 0usize;
@@ -109,7 +110,7 @@ fn edit_plain(
     layout: &Layout,
     edit: &dyn Edit,
     shape: &Shape,
-    dtype: crate::nd::dtype::Dtype,
+    dtype: Dtype,
 ) -> Result<()> {
     let whole = Shape::new(&shape.iter().map(|len| (*len).max(1)).collect::<PerAxis<usize>>())?;
     let grid = Grid::new(shape, &whole, dtype)?;
@@ -145,9 +146,10 @@ enum Draft {
 }
 
 impl<'a> Stage<'a> {
-    fn new(chunks: &'a Chunks, edit: &'a dyn Edit, itemsize: usize, limit: usize) -> Stage<'a> {
+    fn new(chunks: &'a Chunks, edit: &'a dyn Edit, dtype: Dtype, limit: usize) -> Stage<'a> {
         // No sample of the whole array: every chunk is judged by itself.
-        let chooser = Chooser::new(chunks.policy, itemsize, 0, |_, _| None);
+        let chooser = Chooser::unsampled(chunks.policy, dtype);
+        let itemsize = dtype.itemsize();
         Stage { chunks, edit, chooser, itemsize, worked: 0, limit, elements: Vec::new(), done: BTreeMap::new() }
     }
 
@@ -234,7 +236,10 @@ impl<'a> Stage<'a> {
         let new = match draft {
             Draft::Untouched => return Ok(stored), // no patch at all
             Draft::Constant(element) => Chunk::constant(&element[..self.itemsize])?,
-            Draft::Elements => Chunk::encode(memory::bytes(&self.elements, nbytes), &self.chooser)?,
+            Draft::Elements => {
+                let before = stored.as_ref().map_or(Encoding::Fill, Chunk::encoding);
+                Chunk::encode_again(memory::bytes(&self.elements, nbytes), &self.chooser, before)?
+            }
         };
         Ok(if self.chunks.is_fill(&new) { None } else { Some(new) })
     }
@@ -273,7 +278,7 @@ impl<'a> Stage<'a> {
         let elements = memory::bytes_mut(&mut self.elements, nbytes);
         if !lost {
             match (&*draft, stored) {
-                (Draft::Constant(element), _) => chunk::fill_with(&element[..self.itemsize], elements),
+                (Draft::Constant(element), _) => fill_with(&element[..self.itemsize], elements),
                 (_, Some(stored)) => stored.decode_into(number, self.itemsize, elements)?,
                 (_, None) => {} // what is not stored is a constant
             }

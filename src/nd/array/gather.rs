@@ -66,7 +66,7 @@ impl Array {
         }
         let plan = Plan::new(selection, &shape, &grid)?;
         // Whichever are fewer are asked: an array may have a million chunks, and a call one pick.
-        let is_encoded = |c: &Chunk| c.encoding().codec().is_some();
+        let is_encoded = |c: &Chunk| c.encoding().is_encoded();
         let must_sort = |picks: &[Pick]| match chunks {
             Some(c) if c.map.len() <= picks.len() => c.map.values().any(is_encoded),
             Some(c) => picks.iter().any(|p| c.map.get(&p.chunk).is_some_and(is_encoded)),

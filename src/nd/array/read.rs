@@ -6,8 +6,8 @@
 use smallvec::SmallVec;
 
 use super::{Array, Chunks};
-use crate::nd::chunk;
-use crate::nd::codec::Encoding;
+use crate::nd::codec::{fill_with, Encoding};
+use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{auto_chunk_shape, c_steps, copy_region, ChunkBox, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
@@ -37,24 +37,25 @@ impl Array {
     pub fn blocks(&self, mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>) -> Result<()> {
         let itemsize = self.dtype.itemsize();
         let shape = self.shape();
-        let cut = auto_chunk_shape(&shape, self.dtype, BLOCK_BYTES);
         let Some(chunks) = self.chunks() else {
+            let cuts = Cuts::new(&shape, self.dtype, 0);
             let whole = ChunkBox {
                 number: 0,
                 offset: SmallVec::from_elem(0, shape.ndim()),
                 shape: SmallVec::from_slice(&shape),
             };
             let bytes = self.plain_bytes().unwrap_or_default();
-            return if bytes.is_empty() { Ok(()) } else { cut_up(&whole, &cut, bytes, itemsize, &mut f) };
+            return if bytes.is_empty() { Ok(()) } else { cuts.elements(&whole, bytes, itemsize, &mut f) };
         };
         let grid = self.grid_of(chunks);
+        let cuts = Cuts::new(&shape, self.dtype, grid.lead());
         for place in grid.chunks() {
             interrupt::check()?;
             let (number, nbytes) = (place.number, place.size() * itemsize);
             let hidden = grid.hidden(&place) * itemsize;
             let place = grid.seen(place);
             let mut fill = |element: &[u8]| match grid.is_contiguous() {
-                true => each_cut(&place, &cut, |part, _| f(part, Block::Fill(element))),
+                true => cuts.each(&place, |part, _| f(part, Block::Fill(element))),
                 false => f(&place, Block::Fill(element)),
             };
             match chunks.map.get(&number) {
@@ -62,7 +63,7 @@ impl Array {
                 Some(c) if c.encoding() == Encoding::Fill => fill(c.stored_bytes())?,
                 Some(c) => {
                     c.with_elements(number, nbytes, itemsize, |e| match grid.is_contiguous() {
-                        true => cut_up(&place, &cut, &e[hidden..], itemsize, &mut f),
+                        true => cuts.elements(&place, &e[hidden..], itemsize, &mut f),
                         false => f(&place, Block::Elements(&e[hidden..])),
                     })?;
                 }
@@ -248,46 +249,69 @@ impl Array {
     }
 }
 
-/// Calls `f` with the blocks of at most the shape `cut` that one run of elements falls into, in order, and the first element
-/// of each.
-pub(super) fn each_cut(place: &ChunkBox, cut: &Shape, mut f: impl FnMut(&ChunkBox, usize) -> Result<()>) -> Result<()> {
-    if place.shape.iter().zip(cut.iter()).all(|(have, most)| have <= most) {
-        return f(place, 0);
-    }
-    let mut part = ChunkBox { number: place.number, offset: place.offset.clone(), shape: place.shape.clone() };
-    let mut at: PerAxis<usize> = SmallVec::from_elem(0, place.shape.len());
-    let mut first = 0;
-    loop {
-        for (axis, start) in at.iter().enumerate() {
-            part.offset[axis] = place.offset[axis] + start;
-            part.shape[axis] = cut[axis].min(place.shape[axis] - start);
-        }
-        f(&part, first)?;
-        first += part.size();
-        // The next place, innermost axis first, as the digits of a counter.
-        let Some(axis) = (0..at.len()).rev().find(|&axis| {
-            at[axis] += cut[axis];
-            let carry = at[axis] >= place.shape[axis];
-            at[axis] *= usize::from(!carry);
-            !carry
-        }) else {
-            return Ok(());
-        };
-        debug_assert!(at[axis] > 0);
-    }
+/// How long runs of elements are cut into blocks for kernels.
+pub(super) struct Cuts {
+    /// The largest block: the shape of a chunk of [`BLOCK_BYTES`].
+    block: Shape,
+    /// Rows of the array's first block that are hidden with rows of its first chunk: so far is the next border nearer.
+    lead: usize,
 }
 
-/// [`each_cut`] with the elements of each block.
-pub(super) fn cut_up(
-    place: &ChunkBox,
-    cut: &Shape,
-    elements: &[u8],
-    itemsize: usize,
-    f: &mut impl FnMut(&ChunkBox, Block<'_>) -> Result<()>,
-) -> Result<()> {
-    each_cut(place, cut, |part, first| {
-        f(part, Block::Elements(&elements[first * itemsize..][..part.size() * itemsize]))
-    })
+impl Cuts {
+    /// Those of an array with `lead` hidden rows.
+    pub(super) fn new(shape: &Shape, dtype: Dtype, lead: usize) -> Cuts {
+        let block = auto_chunk_shape(shape, dtype, BLOCK_BYTES);
+        let lead = block.first().map_or(0, |rows| lead % rows);
+        Cuts { block, lead }
+    }
+
+    /// Where the block ends that begins at `at` within a run that begins at `offset`, along an axis.
+    fn end(&self, axis: usize, offset: usize, at: usize) -> usize {
+        // Runs begin at borders, but for the first of an array with hidden rows.
+        let before = if axis == 0 && offset == 0 { self.lead } else { 0 };
+        let length = self.block[axis];
+        ((at + before) / length + 1) * length - before
+    }
+
+    /// Calls `f` with the blocks that one run of elements falls into, in order, and the first element of each.
+    pub(super) fn each(&self, run: &ChunkBox, mut f: impl FnMut(&ChunkBox, usize) -> Result<()>) -> Result<()> {
+        let end = |axis: usize, at: usize| self.end(axis, run.offset[axis], at).min(run.shape[axis]);
+        if (0..run.shape.len()).all(|axis| end(axis, 0) == run.shape[axis]) {
+            return f(run, 0);
+        }
+        let mut part = run.clone();
+        let mut at: PerAxis<usize> = SmallVec::from_elem(0, run.shape.len());
+        let mut first = 0;
+        loop {
+            for (axis, start) in at.iter().enumerate() {
+                part.offset[axis] = run.offset[axis] + start;
+                part.shape[axis] = end(axis, *start) - start;
+            }
+            f(&part, first)?;
+            first += part.size();
+            // The next place, innermost axis first, as the digits of a counter.
+            let next = (0..at.len()).rev().find(|&axis| {
+                at[axis] = end(axis, at[axis]);
+                let carry = at[axis] == run.shape[axis];
+                at[axis] *= usize::from(!carry);
+                !carry
+            });
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// [`Cuts::each`] with the elements of each block.
+    pub(super) fn elements(
+        &self,
+        run: &ChunkBox,
+        elements: &[u8],
+        itemsize: usize,
+        f: &mut impl FnMut(&ChunkBox, Block<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.each(run, |part, first| f(part, Block::Elements(&elements[first * itemsize..][..part.size() * itemsize])))
+    }
 }
 
 /// A piece of a run is at most this many elements, unless one row along its axis is more.
@@ -321,7 +345,7 @@ const FILL_PIECE: usize = 64 << 10;
 /// Calls `f` with `len` bytes of repeated `element`, in pieces of at most [`FILL_PIECE`].
 fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut piece = vec![0; len.min(FILL_PIECE)];
-    chunk::fill_with(element, &mut piece);
+    fill_with(element, &mut piece);
     let mut left = len;
     while left > 0 {
         let n = left.min(FILL_PIECE);
@@ -336,7 +360,6 @@ mod tests {
     use super::*;
     use crate::nd::array::StoreOptions;
     use crate::nd::codec::Policy;
-    use crate::nd::dtype::Dtype;
     use crate::nd::source::SliceSource;
 
     #[test]
@@ -355,6 +378,35 @@ mod tests {
             })
             .unwrap();
         assert_eq!(read, [vec![7; 3], vec![7; 4]]);
+    }
+
+    #[test]
+    fn blocks_are_the_same_for_every_codec_when_rows_were_dropped_in_front() {
+        let shape = Shape::from([3000, 64]);
+        let noise: Vec<u8> = (0..shape.len_or_max() as u64)
+            .flat_map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes())
+            .collect();
+        for most in [2900, 2873, 2800, 1025, 1, 0] {
+            let places = |policy| {
+                let options = StoreOptions { policy, ..StoreOptions::default() };
+                let mut array =
+                    Array::from_source(Dtype::UInt64, &shape, &mut SliceSource::new(&noise), &options).unwrap();
+                let none = Shape::from([0, 64]);
+                array.append(0, &[], &none, Some(most), &options, usize::MAX).unwrap();
+                let (mut places, mut bytes) = (Vec::new(), Vec::new());
+                array
+                    .blocks(|place, block| {
+                        let Block::Elements(elements) = block else { panic!("no constants here") };
+                        places.push((place.offset.clone(), place.shape.clone()));
+                        bytes.extend_from_slice(elements);
+                        Ok(())
+                    })
+                    .unwrap();
+                assert_eq!(bytes, noise[noise.len() - most * 512..]);
+                places
+            };
+            assert_eq!(places(Policy::Raw), places(Policy::Lz4), "{most}");
+        }
     }
 
     /// The blocks that kernels see, and with them the bits of a sum, do not tell how the elements are kept.

@@ -10,12 +10,12 @@ use std::sync::{Mutex, OnceLock};
 
 use smallvec::SmallVec;
 
-use super::read::{cut_up, each_cut, BLOCK_BYTES};
-use super::{Array, Block, Body, Storage};
+use super::read::Cuts;
+use super::{Array, Body, Storage};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::Result;
-use crate::nd::grid::auto_chunk_shape;
+use crate::nd::grid::ChunkBox;
 use crate::nd::interrupt;
 use crate::nd::kernels::reduce::{State, SummaryKind};
 use crate::nd::memory;
@@ -113,7 +113,7 @@ impl Tables {
 
 /// What no other elements of a block have; never 0.
 fn seal(chunk: &Chunk, hidden: usize, part: usize, size: usize) -> u64 {
-    let place = [chunk.encoding() as u64, hidden as u64, part as u64, size as u64];
+    let place = [u64::from(chunk.encoding().code()), hidden as u64, part as u64, size as u64];
     let mixed =
         place.into_iter().fold(0u64, |mixed, n| (mixed ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
     (chunk.checksum() ^ mixed).max(1)
@@ -152,12 +152,11 @@ impl Array {
             tables.push(table);
         }
         let itemsize = self.dtype.itemsize();
-        let shape = self.shape();
         // As `Array::blocks` cuts them.
-        let cut = if grid.is_contiguous() {
-            auto_chunk_shape(&shape, self.dtype, BLOCK_BYTES)
-        } else {
-            grid.chunk_shape().clone()
+        let cuts = grid.is_contiguous().then(|| Cuts::new(&self.shape(), self.dtype, grid.lead()));
+        let each = |place: &ChunkBox, f: &mut dyn FnMut(&ChunkBox, usize) -> Result<()>| match &cuts {
+            Some(cuts) => cuts.each(place, f),
+            None => f(place, 0),
         };
         let mut number = 0;
         for place in grid.chunks() {
@@ -169,14 +168,14 @@ impl Array {
             let Some(chunk) = chunk.filter(|c| c.encoding() != Encoding::Fill) else {
                 let constant = chunk.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
                 let value = Scalar::from_le_bytes(self.dtype, constant);
-                each_cut(&place, &cut, |part, _| {
+                each(&place, &mut |part, _| {
                     number += 1;
                     states.iter_mut().try_for_each(|s| s.add_fill(&value, None, &part.shape, &part.offset))
                 })?;
                 continue;
             };
             let mut seals: SmallVec<[u64; 16]> = SmallVec::new();
-            each_cut(&place, &cut, |part, _| {
+            each(&place, &mut |part, _| {
                 seals.push(seal(chunk, hidden, seals.len(), part.size()));
                 Ok(())
             })?;
@@ -192,8 +191,9 @@ impl Array {
             }
             chunk.with_elements(place.number, nbytes, itemsize, |elements| {
                 let mut seals = seals.iter();
-                cut_up(&place, &cut, &elements[hidden * itemsize..], itemsize, &mut |part, block| {
-                    let (Block::Elements(elements), Some(seal)) = (block, seals.next()) else { return Ok(()) };
+                each(&place, &mut |part, first| {
+                    let Some(seal) = seals.next() else { return Ok(()) };
+                    let elements = &elements[(hidden + first) * itemsize..][..part.size() * itemsize];
                     stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
                     for (state, table) in states.iter_mut().zip(&mut tables) {
                         state.add_block(elements, None, &part.shape, &part.offset)?;

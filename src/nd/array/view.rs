@@ -10,7 +10,7 @@ use triomphe::Arc;
 
 use super::read::BLOCK_BYTES;
 use super::{Array, Block, Effort, Figure};
-use crate::nd::chunk;
+use crate::nd::codec::fill_with;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::{auto_chunk_shape, c_steps, copy_region, Grid, Part, PerAxis};
@@ -266,7 +266,7 @@ fn mask_block(mask: &Array, lens: &[usize], offset: &[usize]) -> Result<Vec<u8>>
     }
     out.resize(total, 0);
     if own == 1 {
-        chunk::fill_with(read, &mut out);
+        fill_with(read, &mut out);
         return Ok(out);
     }
     // Broadcast: an axis of length 1 stands still.

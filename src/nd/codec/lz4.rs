@@ -1,4 +1,4 @@
-//! LZ4 block format after a byte shuffle, compatible with any LZ4 block decoder that undoes the shuffle.
+//! A filter, then one LZ4 block: compatible with any LZ4 block decoder that undoes the filter.
 //!
 //! The crate's size-prepended form is not used: its prefix would let four bytes ask for 4 GiB. The length comes from
 //! the array's shape, and the decoder writes into a slice of exactly that length.
@@ -7,46 +7,40 @@ mod decode;
 
 use std::cell::RefCell;
 
-use super::{shuffle, unshuffle, Codec};
+use lz4_flex::block::{compress_into_with_table, get_maximum_output_size, CompressTable};
+
+use super::{Codec, Filter};
 use crate::nd::error::Result;
 
-/// Byte shuffle, then one LZ4 block.
-pub struct ShuffledLz4;
-
-thread_local! {
-    /// The shuffled form of the chunk at hand, reused: a chunk is at most a few MiB.
-    static SHUFFLED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// See the module comment.
+pub struct Lz4 {
+    /// What is done before.
+    pub filter: Filter,
 }
 
-impl Codec for ShuffledLz4 {
-    fn encode(&self, source: &[u8], itemsize: usize, out: &mut Vec<u8>) {
-        SHUFFLED.with_borrow_mut(|shuffled| {
-            let plain = if itemsize == 1 {
-                source
-            } else {
-                shuffled.resize(source.len().max(shuffled.len()), 0);
-                let shuffled = &mut shuffled[..source.len()];
-                shuffle(source, itemsize, shuffled);
-                shuffled
-            };
+/// From this length on the compressor wants positions of 32 bits.
+const LARGE: usize = u16::MAX as usize;
+
+thread_local! {
+    /// Where the compressor remembers positions: for short inputs, and for others. 8 and 16 KiB.
+    static TABLES: RefCell<(CompressTable, CompressTable)> =
+        RefCell::new((CompressTable::small(), CompressTable::large()));
+}
+
+impl Codec for Lz4 {
+    fn encode(&self, source: &[u8], itemsize: usize, _level: u8, out: &mut Vec<u8>) {
+        self.filter.with_applied(source, itemsize, |filtered| {
             let start = out.len();
-            out.resize(start + lz4_flex::block::get_maximum_output_size(plain.len()), 0);
-            let written = lz4_flex::block::compress_into(plain, &mut out[start..])
-                .expect("the output has the size the compressor asks for");
-            out.truncate(start + written);
+            out.resize(start + get_maximum_output_size(filtered.len()), 0);
+            let written = TABLES.with_borrow_mut(|(small, large)| {
+                let table = if filtered.len() < LARGE { small } else { large };
+                compress_into_with_table(filtered, &mut out[start..], table)
+            });
+            out.truncate(start + written.expect("the output has the size the compressor asks for"));
         });
     }
 
     fn decode(&self, source: &[u8], itemsize: usize, out: &mut [u8]) -> Result<(), &'static str> {
-        if itemsize == 1 {
-            return decode::decode(source, out);
-        }
-        SHUFFLED.with_borrow_mut(|shuffled| {
-            shuffled.resize(out.len().max(shuffled.len()), 0);
-            let shuffled = &mut shuffled[..out.len()];
-            decode::decode(source, shuffled)?;
-            unshuffle(shuffled, itemsize, out);
-            Ok(())
-        })
+        self.filter.undo_from(itemsize, out, |filtered| decode::decode(source, filtered))
     }
 }

@@ -8,13 +8,12 @@
 //! Numbers that lie near one another agree in their high bytes; side by side, those make long repeats for a byte-wise
 //! codec. Without it LZ4 saves nothing on float64. The idea is HDF5's shuffle filter.
 //!
-//! Elements are taken as whole integers and their bytes by shifts, in blocks that stay in the first cache: a form that
-//! compilers turn into vector code, at the width of the processor at hand.
+//! Blocks of elements are taken apart and put together by [`planes`](super::planes), at the width of vectors of the
+//! processor at hand.
 
 use multiversion::multiversion;
 
-/// Elements of one block: 16 bytes each at most, so 8 KiB.
-const BLOCK: usize = 512;
+use super::planes::{load, store, Word, BLOCK};
 
 /// Writes `source` shuffled to `out`; both hold the same whole number of `size`-byte elements.
 pub fn shuffle(source: &[u8], size: usize, out: &mut [u8]) {
@@ -45,11 +44,21 @@ macro_rules! shuffles {
             const SIZE: usize = std::mem::size_of::<$word>();
             let items = source.as_chunks::<SIZE>().0;
             for (b, block) in items.chunks(BLOCK).enumerate() {
-                for j in 0..SIZE {
-                    let start = j * items.len() + b * BLOCK;
-                    for (byte, item) in out[start..start + block.len()].iter_mut().zip(block) {
-                        *byte = (<$word>::from_le_bytes(*item) >> (8 * j)) as u8; // the low byte is what is wanted
+                if SIZE <= 8 {
+                    // Straight from where they are: fewer copies than by planes.
+                    for j in 0..SIZE {
+                        let start = j * items.len() + b * BLOCK;
+                        for (byte, item) in out[start..start + block.len()].iter_mut().zip(block) {
+                            *byte = (<$word>::from_le_bytes(*item) >> (8 * j)) as u8; // the low byte is what is wanted
+                        }
                     }
+                    continue;
+                }
+                let mut planes = [[0; BLOCK]; SIZE];
+                <$word>::split(&load(block), &mut planes);
+                for (j, plane) in planes.iter().enumerate() {
+                    let start = j * items.len() + b * BLOCK;
+                    out[start..start + block.len()].copy_from_slice(&plane[..block.len()]);
                 }
             }
         }
@@ -60,16 +69,14 @@ macro_rules! shuffles {
             let items = out.as_chunks_mut::<SIZE>().0;
             let n = items.len();
             for (b, block) in items.chunks_mut(BLOCK).enumerate() {
-                let mut words = [0 as $word; BLOCK];
-                for j in 0..SIZE {
+                let mut planes = [[0; BLOCK]; SIZE];
+                for (j, plane) in planes.iter_mut().enumerate() {
                     let start = j * n + b * BLOCK;
-                    for (word, byte) in words.iter_mut().zip(&source[start..start + block.len()]) {
-                        *word |= <$word>::from(*byte) << (8 * j);
-                    }
+                    plane[..block.len()].copy_from_slice(&source[start..start + block.len()]);
                 }
-                for (item, word) in block.iter_mut().zip(words) {
-                    *item = word.to_le_bytes();
-                }
+                let mut words = [0; BLOCK];
+                <$word>::join(&planes, &mut words);
+                store(&words, block);
             }
         }
     )*};

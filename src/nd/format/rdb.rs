@@ -106,7 +106,7 @@ fn write_header(array: &Array, parts: usize, out: &mut Vec<u8>) {
         if lead > 0 {
             put_u64(out, lead as u64);
         }
-        out.push(chunks.policy() as u8);
+        out.push(chunks.policy().code());
         out.extend_from_slice(&chunks.fill()[..array.dtype().itemsize()]);
         put_u64(out, chunks.stored().len() as u64);
         put_u32(out, parts);
@@ -130,7 +130,7 @@ fn write_part(part: &[(u64, &Chunk)], out: &mut Vec<u8>) {
     put_u32(out, part.len());
     for (number, chunk) in part {
         put_u64(out, *number);
-        out.push(chunk.encoding() as u8);
+        out.push(chunk.encoding().code());
         put_u32(out, chunk.stored_bytes().len());
         put_u64(out, chunk.checksum());
     }
@@ -346,14 +346,15 @@ pub fn read_part(array: &mut Array, string: &[u8]) -> Result<()> {
         }
         least = number + 1;
         let encoding =
-            Encoding::from_code(encoding).ok_or_else(|| r.corrupt(format!("encoding {encoding} is not known")))?;
+            Encoding::from_code(encoding).ok_or_else(|| r.corrupt(format!("encoding {encoding:#04x} is not known")))?;
         let bytes = r.take(length)?;
-        if is_bool && encoding != Encoding::Lz4 {
+        let encoded = encoding.is_encoded();
+        if is_bool && !encoded {
             check_bools(Dtype::Bool, bytes, &r)?;
         }
         let nbytes = grid.chunk(number).size() * itemsize;
         let chunk = Chunk::from_stored(number, encoding, bytes, checksum, nbytes, itemsize)?;
-        if is_bool && encoding == Encoding::Lz4 {
+        if is_bool && encoded {
             chunk.with_elements(number, nbytes, itemsize, |elements| check_bools(Dtype::Bool, elements, &r))?;
         }
         list.push((number, chunk));

@@ -57,7 +57,7 @@ proptest! {
         steps in proptest::collection::vec((0usize..90, any::<u8>(), 0u8..10), 1..25),
         wide in any::<bool>(),
         chunk in proptest::option::of((1usize..40, 1usize..40)),
-        policy in prop::sample::select(Policy::ALL),
+        policy in prop::sample::select(Policy::KINDS),
         most in proptest::option::of(0usize..120),
         start in 0usize..50,
     ) {
@@ -128,7 +128,7 @@ proptest! {
         axis in 0usize..3,
         more in 0usize..6,
         most in proptest::option::of(0usize..8),
-        policy in prop::sample::select(Policy::ALL),
+        policy in prop::sample::select(Policy::KINDS),
     ) {
         let axis = axis % dims.len();
         let mut other = dims.clone();
@@ -170,12 +170,13 @@ fn only_the_last_chunks_are_touched_and_whole_ones_go() {
         let row: Vec<u8> = (0..256).flat_map(|_| (i as f32).to_le_bytes()).collect();
         array.append(0, &row, &one, None, &options, LIMIT).unwrap();
     }
-    let encodings =
-        |array: &Array| -> Vec<Encoding> { array.chunks().unwrap().stored().map(|(_, c)| c.encoding()).collect() };
+    let encoded = |array: &Array| -> Vec<bool> {
+        array.chunks().unwrap().stored().map(|(_, c)| matches!(c.encoding(), Encoding::Lz4(_))).collect()
+    };
     assert_eq!(&array.chunks().unwrap().chunk_shape()[..], [4, 256]);
-    let mut want = vec![Encoding::Lz4; 10];
-    want.push(Encoding::Raw);
-    assert_eq!(encodings(&array), want, "full ones are encoded, the last is open");
+    let mut want = vec![true; 10];
+    want.push(false);
+    assert_eq!(encoded(&array), want, "full ones are encoded, the last is open");
     let at = |array: &Array| -> Vec<(u64, *const u8)> {
         array.chunks().unwrap().stored().map(|(n, c)| (n, c.stored_bytes().as_ptr())).collect()
     };

@@ -265,7 +265,7 @@ impl Reduction {
             let bytes = walk.elements * itemsize;
             let mut block = crate::nd::memory::buffer_zeroed(bytes)?;
             let block = crate::nd::memory::bytes_mut(&mut block, bytes);
-            crate::nd::chunk::fill_with(&element[..itemsize], block);
+            crate::nd::codec::fill_with(&element[..itemsize], block);
             return self.add_elements(block, mask, walk, cells);
         }
         let per_cell = (walk.elements / walk.cells) as u64;

@@ -1,0 +1,82 @@
+//! `ND.RECODE key [CODEC c] [CHUNK shape] [DRYRUN]`
+
+use crate::module::args::{Args, Key};
+use crate::module::config;
+use crate::module::db::{Db, Expiry};
+use crate::module::error::{Refusal, Result};
+use crate::module::options::SetOptions;
+use crate::module::register::Command;
+use crate::module::spec::{key, word, Access, Keys, Spec, CHUNK, CODEC};
+use crate::nd::error::quoted;
+use crate::nd::scalar::Scalar;
+
+/// See the module comment.
+pub struct Recode;
+
+/// A parsed call.
+pub struct Call<'a> {
+    key: Key<'a>,
+    options: SetOptions,
+    dry: bool,
+}
+
+impl Command for Recode {
+    const SPEC: Spec = Spec {
+        name: "ND.RECODE",
+        flags: "write deny-oom",
+        since: "0.1.0",
+        summary: "Stores an array anew, under another codec or in other chunks, or says what that would save.",
+        complexity: "O(N) where N is the number of bytes of the stored elements",
+        keys: Keys::One(Access::Update),
+        args: &[key("key"), CODEC, CHUNK, word("dryrun", "DRYRUN").optional()],
+        reply: "A map: stored_bytes (as it was), recoded_bytes (as it is then), ratio (nbytes to recoded_bytes), codec and \
+                chunk_shape (as they are then). A missing key is an error.",
+        notes: &[
+            "Elements, digest, attributes and expiry stay. `DRYRUN` does the work and throws it away. Without `CODEC` the \
+             server's settings hold, as for `ND.SET`; without `CHUNK` chunks keep their shape, unless it is the one that the server \
+             chose: then it chooses again.",
+            "Chunks that hold only the fill value are not looked at. Replicated as it came: a replica whose settings differ may \
+             store the same elements otherwise.",
+        ],
+    };
+
+    type Call<'a> = Call<'a>;
+
+    fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
+        let key = args.next("a key")?;
+        let mut dry = false;
+        let options = SetOptions::parse_with(args, &["CODEC", "CHUNK"], Some(("DRYRUN", &mut dry)))?;
+        Ok(Call { key, options, dry })
+    }
+
+    fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
+        let mut slot = db.write(call.key);
+        let array = slot.array()?.ok_or_else(|| Refusal::NoKey { key: quoted(call.key.bytes()) })?;
+        let before = array.stored_bytes();
+        let new = array.recoded(&call.options.store(), config::MAX_ARRAY_BYTES.get())?;
+        let (after, nbytes, codecs) = (new.stored_bytes(), new.nbytes(), new.codec_names().join(","));
+        let chunk_shape = new.grid().map_or_else(|| new.shape(), |g| g.chunk_shape().clone());
+        if !call.dry {
+            slot.set(new, Expiry::Keep);
+        }
+        drop(slot);
+        if !call.dry {
+            db.commit(c"nd.recode", &[call.key]);
+        }
+        let reply = db.reply();
+        let name = |name: &str| reply.bulk(name.as_bytes());
+        reply.map(5);
+        name("stored_bytes");
+        reply.size(before);
+        name("recoded_bytes");
+        reply.size(after);
+        name("ratio");
+        let ratio = if nbytes == 0 { 1.0 } else { nbytes as f64 / after as f64 };
+        reply.scalar(&Scalar::of((ratio * 1000.0).round() / 1000.0));
+        name("codec");
+        reply.bulk(codecs.as_bytes());
+        name("chunk_shape");
+        reply.shape(&chunk_shape);
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! Chooses the encoding of each chunk of one array, before any real work is done.
+//!
+//! A few sampled blocks of the array are encoded in each way that the policy allows; the array's chunks get the way that
+//! made them smallest. Under `auto`, what does not become smaller by a fifth is kept raw: an array whose samples all say so
+//! as a whole, otherwise each chunk by itself. (`size` is content with a twentieth.)
+//!
+//! | `auto` for | first | instead |
+//! |---|---|---|
+//! | speed | LZ4, every filter | Zstandard 1 behind a shuffle, where that saves another 64th of the elements |
+//! | balanced | Zstandard 1, every filter | pco, where that is at least [`WORTH_PCO`] times smaller |
+//! | size | Zstandard 9, every filter, and pco | the smallest of the three that were best, chunk by chunk |
+
+use smallvec::SmallVec;
+
+use super::fill::is_constant;
+use super::policy::{Compression, Policy};
+use super::{Encoding, Filter, Numbers, Shuffle};
+use crate::nd::dtype::Dtype;
+
+/// `auto` keeps a chunk encoded only where that is this many times smaller: below, decoding costs more than it saves.
+pub const PAYS: f64 = 1.25;
+/// The same for `auto` where size is all that counts.
+const PAYS_SIZE: f64 = 1.05;
+
+/// How many times smaller than Zstandard's pco must make the samples for `balanced` to take it: it encodes slowly.
+pub const WORTH_PCO: f64 = 1.4;
+
+/// Zstandard's level where size is all that counts.
+const SIZE_LEVEL: u8 = 9;
+
+/// Bytes of a chunk that is tried before it is encoded as a whole.
+const BLOCK: usize = 4096;
+
+/// Below this size an array is sampled less, and `auto` judges each chunk too where the samples do not pay.
+const FEW_CHUNKS: usize = 512 << 10;
+
+/// One way to encode, and with how much effort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Way {
+    encoding: Encoding,
+    level: u8,
+}
+
+/// Ways to encode, the best first.
+type Ways = SmallVec<[Way; 8]>;
+
+/// What the samples become in one way: bytes in all, and how many blocks pay.
+#[derive(Clone, Copy, Debug)]
+struct Score {
+    total: usize,
+    paying: usize,
+    way: Way,
+}
+
+/// See the module comment.
+#[derive(Clone, Debug)]
+pub struct Chooser {
+    policy: Policy,
+    dtype: Dtype,
+    /// What each chunk may become: the smallest of these is kept. Empty where there were no samples.
+    ways: Ways,
+    /// What the samples said.
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Every chunk stays raw.
+    Raw,
+    /// A block of each chunk is tried first.
+    Judge,
+    /// Every chunk is encoded.
+    Encode,
+}
+
+impl Chooser {
+    /// Looks at a few blocks of the whole array, and settles what its chunks may become.
+    ///
+    /// `sample(start, length)` answers bytes of the array, or nothing where they are not at hand; then every chunk is
+    /// sampled by itself.
+    pub fn new<B: AsRef<[u8]>>(
+        policy: Policy,
+        dtype: Dtype,
+        nbytes: usize,
+        mut sample: impl FnMut(usize, usize) -> Option<B>,
+    ) -> Chooser {
+        let mut chooser = Chooser::unsampled(policy, dtype);
+        if policy != Policy::Raw && nbytes > 0 {
+            let blocks: Option<SmallVec<[B; 8]>> =
+                places(policy, nbytes, dtype.itemsize()).map(|(start, len)| sample(start, len)).collect();
+            if let Some(blocks) = blocks {
+                let blocks: SmallVec<[&[u8]; 8]> = blocks.iter().map(B::as_ref).collect();
+                chooser.settle(&blocks, nbytes >= FEW_CHUNKS);
+            }
+        }
+        chooser
+    }
+
+    /// The chooser that samples every chunk by itself.
+    pub fn unsampled(policy: Policy, dtype: Dtype) -> Chooser {
+        let verdict = if policy == Policy::Raw { Verdict::Raw } else { Verdict::Judge };
+        Chooser { policy, dtype, ways: Ways::new(), verdict }
+    }
+
+    /// The chooser that keeps every chunk raw.
+    pub fn raw(dtype: Dtype) -> Chooser {
+        Chooser { policy: Policy::Raw, dtype, ways: Ways::new(), verdict: Verdict::Raw }
+    }
+
+    fn is_auto(&self) -> bool {
+        matches!(self.policy, Policy::Auto(_))
+    }
+
+    /// Ranks the ways by what they make of `blocks`. `whole` says that the blocks speak for every chunk.
+    fn settle(&mut self, blocks: &[&[u8]], whole: bool) {
+        let mut scores = self.scores(ways(self.policy, self.dtype), blocks);
+        let Some(best) = scores.first().copied() else { return };
+        let paying = best.paying;
+        let sampled: usize = blocks.iter().map(|b| b.len()).sum();
+        match self.policy {
+            Policy::Auto(Compression::Speed) if paying > 0 && sampled > BLOCK => {
+                // Behind differences of bytes Zstandard is slow: they are all literals.
+                let wide = self.dtype.itemsize() > 1;
+                let differences = Filter { delta: true, shuffle: Shuffle::Bytes };
+                let filters = [Filter::BYTES, Filter { delta: false, shuffle: Shuffle::Bits }];
+                let filters = filters.into_iter().chain(wide.then_some(differences));
+                let ways = filters.map(|f| Way { encoding: Encoding::Zstd(f), level: 1 }).collect();
+                let other = self.scores(ways, blocks);
+                scores = SmallVec::from_slice(match other.first() {
+                    Some(zstd) if zstd.total + sampled / 64 < best.total => &other[..1],
+                    _ => &scores[..1],
+                });
+            }
+            Policy::Auto(Compression::Balanced) if paying > 0 => {
+                let other = self.scores(Ways::from_slice(&[pco(self.dtype)]), blocks);
+                let worth = other.first().filter(|o| (o.total as f64) * WORTH_PCO < best.total as f64);
+                scores = SmallVec::from_slice(&[*worth.unwrap_or(&best)]);
+            }
+            Policy::Auto(Compression::Size) => {
+                // Short samples are unjust to pco, whose tables they must carry.
+                let place = scores.iter().position(|s| matches!(s.way.encoding, Encoding::Pco(_)));
+                if let Some(pco) = place {
+                    scores[..=pco].rotate_right(1);
+                }
+                scores.truncate(3);
+            }
+            _ => scores.truncate(1),
+        }
+        self.ways = scores.iter().map(|s| s.way).collect();
+        let paying = scores.iter().map(|s| s.paying).max().unwrap_or(0);
+        let all_pay = paying == blocks.len() || scores.iter().any(|s| self.pays(s.total, sampled));
+        self.verdict = match () {
+            () if !self.is_auto() || all_pay => Verdict::Encode,
+            () if paying == 0 && whole => Verdict::Raw,
+            () => Verdict::Judge,
+        };
+    }
+
+    /// What each way makes of `blocks`, the smallest first.
+    fn scores(&self, ways: Ways, blocks: &[&[u8]]) -> SmallVec<[Score; 8]> {
+        let itemsize = self.dtype.itemsize();
+        let mut out = Vec::new();
+        let score = |way: Way| {
+            let mut score = Score { total: 0, paying: 0, way };
+            for block in blocks {
+                let len = if is_constant(block, itemsize) {
+                    itemsize
+                } else {
+                    out.clear();
+                    way.encoding.encode(block, itemsize, way.level, &mut out);
+                    out.len()
+                };
+                score.total += len.min(block.len());
+                score.paying += usize::from(self.pays(len, block.len()));
+            }
+            score
+        };
+        let mut scores: SmallVec<[Score; 8]> = ways.into_iter().map(score).collect();
+        scores.sort_by_key(|s| s.total); // stable: the first of equals wins
+        scores
+    }
+
+    /// Whether so few bytes are worth decoding.
+    fn pays(&self, encoded: usize, nbytes: usize) -> bool {
+        let times = if self.policy == Policy::Auto(Compression::Size) { PAYS_SIZE } else { PAYS };
+        encoded as f64 * times <= nbytes as f64
+    }
+
+    /// Whether the samples settled it for every chunk.
+    pub fn is_settled(&self) -> bool {
+        self.verdict != Verdict::Judge
+    }
+
+    /// Whether `auto` would keep this chunk raw without trying to encode it.
+    pub fn stays_raw(&self, chunk: &[u8]) -> bool {
+        self.is_auto() && !is_constant(chunk, self.dtype.itemsize()) && !self.sample_pays(chunk)
+    }
+
+    /// Whether the block in the middle of a chunk pays.
+    fn sample_pays(&self, chunk: &[u8]) -> bool {
+        let itemsize = self.dtype.itemsize();
+        let middle = chunk.len().saturating_sub(BLOCK) / 2 / itemsize * itemsize;
+        let block = &chunk[middle..chunk.len().min(middle + BLOCK)];
+        let mut out = Vec::with_capacity(2 * BLOCK);
+        is_constant(block, itemsize)
+            || self.ways.iter().any(|way| {
+                out.clear();
+                way.encoding.encode(block, itemsize, way.level, &mut out);
+                self.pays(out.len(), block.len())
+            })
+    }
+
+    /// Whether it is settled that every chunk stays raw.
+    pub fn keeps_raw(&self) -> bool {
+        self.verdict == Verdict::Raw
+    }
+
+    /// Encodes one chunk into `out` (cleared first), or leaves `out` empty where the chunk is to be kept raw.
+    pub fn encode(&self, chunk: &[u8], out: &mut Vec<u8>) -> Encoding {
+        out.clear();
+        let itemsize = self.dtype.itemsize();
+        if self.verdict == Verdict::Raw || chunk.is_empty() {
+            return Encoding::Raw;
+        }
+        if is_constant(chunk, itemsize) {
+            Encoding::Fill.encode(chunk, itemsize, 0, out);
+            return Encoding::Fill;
+        }
+        if self.ways.is_empty() {
+            let mut own = Chooser { ways: Ways::new(), ..*self };
+            let blocks: SmallVec<[&[u8]; 8]> =
+                places(self.policy, chunk.len(), itemsize).map(|(start, len)| &chunk[start..start + len]).collect();
+            own.settle(&blocks, true);
+            return own.encode(chunk, out);
+        }
+        if self.verdict == Verdict::Judge && !self.sample_pays(chunk) {
+            return Encoding::Raw;
+        }
+        self.encode_in(&self.ways, chunk, out)
+    }
+
+    /// [`Chooser::encode`] of a chunk whose elements were changed a little: as it was kept `before`, where that still pays, so
+    /// that nothing must be sampled.
+    pub fn encode_again(&self, before: Encoding, chunk: &[u8], out: &mut Vec<u8>) -> Encoding {
+        out.clear();
+        let allowed = match self.policy {
+            Policy::Raw => false,
+            Policy::Lz4 => matches!(before, Encoding::Lz4(_)),
+            Policy::Zstd(_) => matches!(before, Encoding::Zstd(_)),
+            Policy::Pco(_) => matches!(before, Encoding::Pco(_)),
+            Policy::Auto(_) => before.is_encoded(),
+        };
+        if allowed && !chunk.is_empty() && !is_constant(chunk, self.dtype.itemsize()) {
+            let level = match (self.policy, before) {
+                (Policy::Zstd(level) | Policy::Pco(level), _) => level,
+                (Policy::Auto(Compression::Size), Encoding::Zstd(_)) => SIZE_LEVEL,
+                (_, Encoding::Pco(_)) => super::pco::DEFAULT_LEVEL,
+                _ => 1,
+            };
+            let kept = self.encode_in(&[Way { encoding: before, level }], chunk, out);
+            if kept != Encoding::Raw {
+                return kept;
+            }
+        }
+        self.encode(chunk, out)
+    }
+
+    /// Encodes a chunk in each of these ways, and keeps the smallest; raw where even that does not pay.
+    fn encode_in(&self, ways: &[Way], chunk: &[u8], out: &mut Vec<u8>) -> Encoding {
+        let itemsize = self.dtype.itemsize();
+        let Some((first, others)) = ways.split_first() else { return Encoding::Raw };
+        let mut chosen = first.encoding;
+        chosen.encode(chunk, itemsize, first.level, out);
+        let mut another = Vec::new();
+        for way in others {
+            another.clear();
+            way.encoding.encode(chunk, itemsize, way.level, &mut another);
+            if another.len() < out.len() {
+                std::mem::swap(&mut another, out);
+                chosen = way.encoding;
+            }
+        }
+        let small = if self.is_auto() { self.pays(out.len(), chunk.len()) } else { out.len() < chunk.len() };
+        if !small {
+            out.clear();
+            return Encoding::Raw;
+        }
+        chosen
+    }
+}
+
+/// Where blocks are taken from `nbytes` bytes: the middles of equal parts, at whole elements. About a sixtieth of all.
+fn places(policy: Policy, nbytes: usize, itemsize: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = if nbytes < FEW_CHUNKS { (nbytes >> 17).max(1) } else { (nbytes >> 23).clamp(4, 8) };
+    let most = match policy {
+        Policy::Lz4 | Policy::Raw | Policy::Auto(Compression::Speed) => 2 * BLOCK,
+        _ => 4 * BLOCK,
+    };
+    let len = (nbytes / 64 / count).clamp(BLOCK / 2, most).min(nbytes) / itemsize * itemsize;
+    let part = nbytes / count;
+    (0..count).map(move |i| ((i * part + (part - len) / 2) / itemsize * itemsize, len))
+}
+
+/// pco for elements of a dtype, with its default effort.
+fn pco(dtype: Dtype) -> Way {
+    Way { encoding: Encoding::Pco(Numbers::of(dtype)), level: super::pco::DEFAULT_LEVEL }
+}
+
+/// The ways that a policy tries first, the one to take where others are not better before those.
+fn ways(policy: Policy, dtype: Dtype) -> Ways {
+    let filter = |delta, shuffle| Filter { delta, shuffle };
+    let mut filters: SmallVec<[Filter; 8]> = SmallVec::from_slice(&[Filter::BYTES, filter(false, Shuffle::Bits)]);
+    if dtype != Dtype::Bool {
+        filters.extend([filter(true, Shuffle::Bytes), filter(true, Shuffle::Bits)]);
+    }
+    let zstd = |mut filters: SmallVec<[Filter; 8]>, level| -> Ways {
+        filters.extend((dtype.itemsize() > 1).then_some(filter(true, Shuffle::Nothing)));
+        filters.into_iter().map(|f| Way { encoding: Encoding::Zstd(f), level }).collect()
+    };
+    match policy {
+        Policy::Raw => Ways::new(),
+        Policy::Lz4 | Policy::Auto(Compression::Speed) => {
+            filters.into_iter().map(|f| Way { encoding: Encoding::Lz4(f), level: 0 }).collect()
+        }
+        Policy::Zstd(level) => zstd(filters, level),
+        Policy::Auto(Compression::Balanced) => zstd(filters, 1),
+        Policy::Auto(Compression::Size) => {
+            let mut ways = zstd(filters, SIZE_LEVEL);
+            ways.push(pco(dtype));
+            ways
+        }
+        Policy::Pco(level) => Ways::from_slice(&[Way { level, ..pco(dtype) }]),
+    }
+}

@@ -1,0 +1,134 @@
+//! Differences of neighbours, wrapping, on unsigned integers of the item size; and their sums.
+//!
+//! ```text
+//! elements     a0   a1      a2      a3
+//! differences  a0   a1-a0   a2-a1   a3-a2
+//! ```
+//!
+//! Counters, sorted values and smooth images become small numbers. Elements of 16 bytes are taken as two integers of
+//! eight, each with the one two places before: the parts of a complex128.
+
+use multiversion::multiversion;
+
+/// Writes the differences of `source` to `out`; both hold the same whole number of elements.
+pub fn apply(source: &[u8], itemsize: usize, out: &mut [u8]) {
+    match itemsize {
+        2 => apply_2(source, out),
+        4 => apply_4(source, out),
+        8 => apply_8(source, out),
+        16 => apply_16(source, out),
+        _ => apply_1(source, out),
+    }
+}
+
+/// Turns differences back into elements, in place.
+pub fn undo(itemsize: usize, elements: &mut [u8]) {
+    match itemsize {
+        2 => undo_2(elements),
+        4 => undo_4(elements),
+        8 => undo_8(elements),
+        16 => undo_16(elements),
+        _ => undo_1(elements),
+    }
+}
+
+macro_rules! differences {
+    ($($apply:ident $undo:ident $word:ty, $back:literal;)*) => {$(
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+        fn $apply(source: &[u8], out: &mut [u8]) {
+            const SIZE: usize = std::mem::size_of::<$word>();
+            let (items, out) = (source.as_chunks::<SIZE>().0, out.as_chunks_mut::<SIZE>().0);
+            let first = items.len().min($back);
+            out[..first].copy_from_slice(&items[..first]);
+            let (before, after) = (&items[..items.len() - first], &items[first..]);
+            for ((d, b), a) in out[first..].iter_mut().zip(before).zip(after) {
+                *d = <$word>::from_le_bytes(*a).wrapping_sub(<$word>::from_le_bytes(*b)).to_le_bytes();
+            }
+        }
+
+        fn $undo(elements: &mut [u8]) {
+            const SIZE: usize = std::mem::size_of::<$word>();
+            let mut sums = [0 as $word; $back];
+            for items in elements.as_chunks_mut::<SIZE>().0.chunks_mut($back) {
+                for (item, sum) in items.iter_mut().zip(&mut sums) {
+                    *sum = sum.wrapping_add(<$word>::from_le_bytes(*item));
+                    *item = sum.to_le_bytes();
+                }
+            }
+        }
+    )*};
+}
+
+differences! {
+    apply_1 one_by_one_1 u8, 1;
+    apply_2 one_by_one_2 u16, 1;
+    apply_4 undo_4 u32, 1;
+    apply_8 undo_8 u64, 1;
+    apply_16 undo_16 u64, 2;
+}
+
+/// Sums of narrow elements, a word of them at a time, so that only one short addition depends on the last word.
+///
+/// The even and the odd elements of a word stand in lanes of twice their size, where their sums and a carry have room; a
+/// multiplication by ones adds every lane to all above it.
+macro_rules! narrow_sums {
+    ($($undo:ident $rest:ident $lanes:literal $low:literal $bits:literal;)*) => {$(
+        fn $undo(elements: &mut [u8]) {
+            let (words, rest) = elements.as_chunks_mut::<8>();
+            let mut carry = 0u64;
+            for word in words {
+                let x = u64::from_le_bytes(*word);
+                let odd = (x >> $bits) & $low;
+                let sums = ((x & $low) + odd).wrapping_mul($lanes); // the top lane, too, holds its sum
+                let upto = sums + carry * $lanes;
+                carry = (carry + (sums >> (64 - 2 * $bits))) & ((1 << $bits) - 1);
+                *word = ((upto - odd) & $low | (upto & $low) << $bits).to_le_bytes();
+            }
+            let first = $bits / 8;
+            if rest.len() >= first {
+                let mut bytes = [0; 8];
+                bytes[..first].copy_from_slice(&rest[..first]);
+                let sum = u64::from_le_bytes(bytes).wrapping_add(carry).to_le_bytes();
+                rest[..first].copy_from_slice(&sum[..first]);
+                $rest(rest);
+            }
+        }
+    )*};
+}
+
+narrow_sums! {
+    undo_1 one_by_one_1 0x0001_0001_0001_0001 0x00ff_00ff_00ff_00ff 8;
+    undo_2 one_by_one_2 0x0000_0001_0000_0001 0x0000_ffff_0000_ffff 16;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_differences_are_the_elements() {
+        let mut x = 9u32;
+        for itemsize in [1, 2, 4, 8, 16] {
+            for items in (0..40).chain([1000]) {
+                let source: Vec<u8> = (0..items * itemsize)
+                    .map(|_| {
+                        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        (x >> 24) as u8
+                    })
+                    .collect();
+                let mut out = vec![0; source.len()];
+                apply(&source, itemsize, &mut out);
+                if itemsize == 1 {
+                    for i in 1..source.len() {
+                        assert_eq!(out[i], source[i].wrapping_sub(source[i - 1]));
+                    }
+                }
+                undo(itemsize, &mut out);
+                assert_eq!(out, source, "{items} items of {itemsize}");
+            }
+        }
+        let mut out = vec![0; 32];
+        apply(&[5u64, 7, 6, 7].map(u64::to_le_bytes).concat(), 16, &mut out);
+        assert_eq!(out, [5u64, 7, 1, 0].map(u64::to_le_bytes).concat());
+    }
+}
