@@ -16,7 +16,7 @@ use crate::nd::memory;
 pub(super) struct Memo {
     /// XXH3-64, as [`Array::digest`] gives it.
     pub digest: OnceLock<u64>,
-    figures: OnceLock<Box<Figures>>,
+    pub(super) figures: OnceLock<Box<Figures>>,
 }
 
 /// A result without axes.
@@ -32,7 +32,7 @@ pub struct Figure {
 
 /// The results of every operation, with NaN and without.
 #[derive(Clone, Debug, Default)]
-struct Figures {
+pub(super) struct Figures {
     all: [OnceLock<Figure>; Op::ALL.len()],
     without_nan: [OnceLock<Figure>; Op::ALL.len()],
 }

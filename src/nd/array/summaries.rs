@@ -1,19 +1,20 @@
 //! What reductions of all elements made of each block, kept beside the chunks until the chunk changes.
 //!
 //! One table for each kind of cell that was asked for, one row for each block. A row is sealed with the chunk's checksum, which
-//! every change changes, and the block's place in it: nothing has to be told that a chunk was written, and after a write to
-//! one chunk the others are not read again. Merged in order, rows give the bits of the blocks themselves, because they are what was merged
+//! every change changes, and the block's place: nothing has to be told that a chunk was written, and after a write to one chunk the others are
+//! not read again. Merged in order, rows give the bits of the blocks themselves, because they are what was merged
 //! the first time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
+
+use smallvec::SmallVec;
 
 use super::blocks::Cuts;
 use super::{Array, Body, Storage};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::Result;
-use crate::nd::grid::ChunkBox;
 use crate::nd::interrupt;
 use crate::nd::kernels::reduce::{State, SummaryKind};
 use crate::nd::memory;
@@ -45,34 +46,33 @@ struct Tables {
     memory: AtomicUsize,
 }
 
-/// Rows of a seal and a cell.
+/// Rows of a seal and a cell, in the order of the blocks.
 #[derive(Clone, Debug)]
 struct Table {
-    /// Words of a row, the seal first; 0 where there is no row.
+    /// Words of a row, the seal first.
     width: usize,
-    rows: Box<[u64]>,
+    rows: Vec<u64>,
 }
 
 impl Table {
-    /// A table without rows; none where its memory is not given.
-    fn new(width: usize, blocks: usize) -> Option<Table> {
-        let words = width.checked_mul(blocks)?;
-        let mut rows = Vec::new();
-        rows.try_reserve_exact(words).ok()?;
-        rows.resize(words, 0);
-        Some(Table { width, rows: rows.into_boxed_slice() })
+    fn row(&self, number: usize) -> Option<&[u64]> {
+        self.rows.get(number * self.width..(number + 1) * self.width)
     }
 
-    fn row(&self, block: usize) -> &[u64] {
-        &self.rows[block * self.width..][..self.width]
+    fn is_of(&self, number: usize, seal: u64) -> bool {
+        self.row(number).is_some_and(|row| row[0] == seal)
     }
 
-    fn is_of(&self, block: usize, seal: u64) -> bool {
-        self.row(block)[0] == seal
-    }
-
-    fn put(&mut self, block: usize, seal: u64, state: &State) {
-        let row = &mut self.rows[block * self.width..][..self.width];
+    /// Writes a row; where its memory is not given, nothing.
+    fn put(&mut self, number: usize, seal: u64, state: &State) {
+        let end = (number + 1) * self.width;
+        if self.rows.len() < end {
+            if self.rows.try_reserve(end - self.rows.len()).is_err() {
+                return;
+            }
+            self.rows.resize(end, 0);
+        }
+        let row = &mut self.rows[number * self.width..end];
         row[0] = seal;
         state.summary(&mut row[1..]);
     }
@@ -87,14 +87,13 @@ impl Summaries {
 }
 
 impl Tables {
-    /// Takes a table out, to be put back; a new one where there is none of this kind and size.
-    fn take(&self, kind: SummaryKind, blocks: usize) -> Option<Table> {
-        let width = 1 + kind.words;
+    /// Takes a table out, to be put back; a new one where there is none of this kind.
+    fn take(&self, kind: SummaryKind) -> Option<Table> {
         let mut tables = self.list.lock().ok()?;
-        let at = tables.iter().position(|(k, t)| *k == kind && t.rows.len() == width * blocks);
+        let at = tables.iter().position(|(k, _)| *k == kind);
         let found = at.map(|at| tables.swap_remove(at).1);
         self.measure(&tables);
-        found.or_else(|| Table::new(width, blocks))
+        Some(found.unwrap_or(Table { width: 1 + kind.words, rows: Vec::new() }))
     }
 
     fn put(&self, kind: SummaryKind, table: Table) {
@@ -106,15 +105,16 @@ impl Tables {
 
     fn measure(&self, tables: &Vec<(SummaryKind, Table)>) {
         let list = memory::size_class(tables.capacity() * std::mem::size_of::<(SummaryKind, Table)>());
-        let rows: usize = tables.iter().map(|(_, t)| memory::size_class(t.rows.len() * 8)).sum();
+        let rows: usize = tables.iter().map(|(_, t)| memory::size_class(t.rows.capacity() * 8)).sum();
         self.memory.store(list + rows, Ordering::Relaxed);
     }
 }
 
-/// What no other elements have: those of `size` from `first` on in this chunk. Never 0.
-fn seal(chunk: &Chunk, first: usize, size: usize) -> u64 {
-    let place = [u64::from(chunk.encoding().code()), first as u64, size as u64];
-    let mixed = place.iter().fold(0, |mix: u64, n| (mix ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+/// What no other elements of a block have; never 0.
+fn seal(chunk: &Chunk, hidden: usize, part: usize, size: usize) -> u64 {
+    let place = [u64::from(chunk.encoding().code()), hidden as u64, part as u64, size as u64];
+    let mixed =
+        place.into_iter().fold(0u64, |mixed, n| (mixed ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
     (chunk.checksum() ^ mixed).max(1)
 }
 
@@ -142,60 +142,68 @@ impl Array {
         }
         let kinds: Option<Vec<SummaryKind>> = states.iter().map(State::summary_kind).collect();
         let Some(kinds) = kinds else { return Ok(false) };
-        let cuts = Cuts::of_chunks(&grid, &self.shape(), self.dtype);
-        let mut count = 0;
-        for place in grid.chunks() {
-            cuts.each(&grid.seen(place), |_, _| {
-                count += 1;
-                Ok(())
-            })?;
-        }
         let kept = rich.summaries.0.get_or_init(Box::default);
-        let tables: Option<Vec<Table>> = kinds.iter().map(|kind| kept.take(*kind, count)).collect();
-        let Some(mut tables) = tables else { return Ok(false) };
+        let mut tables: Vec<Table> = Vec::with_capacity(kinds.len());
+        for (i, kind) in kinds.iter().enumerate() {
+            // Sums and means keep the same cells, and may be asked for together.
+            let same = kinds[..i].iter().position(|k| k == kind).map(|at| tables[at].clone());
+            let Some(table) = same.or_else(|| kept.take(*kind)) else { return Ok(false) };
+            tables.push(table);
+        }
         let itemsize = self.dtype.itemsize();
-        let mut row = 0;
-        let mut blocks: Vec<(ChunkBox, usize)> = Vec::new();
+        // As `Array::blocks` cuts them.
+        let cuts = Cuts::of_chunks(&grid, &self.shape(), self.dtype);
+        let mut number = 0;
         for place in grid.chunks() {
             interrupt::check()?;
-            let (number, nbytes, hidden) = (place.number, place.size() * itemsize, grid.hidden(&place));
-            blocks.clear();
-            cuts.each(&grid.seen(place), |block, first| {
-                blocks.push((block.clone(), hidden + first));
-                Ok(())
-            })?;
-            let rows = row..row + blocks.len();
-            row = rows.end;
-            let Some(chunk) = chunks.map.get(&number).filter(|c| c.encoding() != Encoding::Fill) else {
-                let constant = chunks.map.get(&number).map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
+            let nbytes = place.size() * itemsize;
+            let hidden = grid.hidden(&place);
+            let chunk = chunks.map.get(&place.number);
+            let place = grid.seen(place);
+            let Some(chunk) = chunk.filter(|c| c.encoding() != Encoding::Fill) else {
+                let constant = chunk.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
                 let value = Scalar::from_le_bytes(self.dtype, constant);
-                for state in states.iter_mut() {
-                    blocks
-                        .iter()
-                        .try_for_each(|(block, _)| state.add_fill(&value, None, &block.shape, &block.offset))?;
-                }
+                cuts.each(&place, |part, _| {
+                    number += 1;
+                    states.iter_mut().try_for_each(|s| s.add_fill(&value, None, &part.shape, &part.offset))
+                })?;
                 continue;
             };
-            let seals = || blocks.iter().map(|(block, first)| seal(chunk, *first, block.size()));
-            if rows.clone().zip(seals()).all(|(row, seal)| tables.iter().all(|t| t.is_of(row, seal))) {
-                for (state, table) in states.iter_mut().zip(&tables) {
-                    rows.clone().for_each(|row| state.merge_summary(&table.row(row)[1..]));
-                }
-                continue;
-            }
-            chunk.with_elements(number, nbytes, itemsize, |elements| {
-                for ((row, seal), (block, first)) in rows.zip(seals()).zip(&blocks) {
-                    stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
-                    let elements = &elements[first * itemsize..][..block.size() * itemsize];
-                    for (state, table) in states.iter_mut().zip(&mut tables) {
-                        state.add_block(elements, None, &block.shape, &block.offset)?;
-                        table.put(row, seal, state);
-                    }
-                }
+            let mut seals: SmallVec<[u64; 16]> = SmallVec::new();
+            cuts.each(&place, |part, _| {
+                seals.push(seal(chunk, hidden, seals.len(), part.size()));
                 Ok(())
             })?;
+            let is_known = |(i, seal): (usize, &u64)| tables.iter().all(|t| t.is_of(number + i, *seal));
+            if seals.iter().enumerate().all(is_known) {
+                for i in 0..seals.len() {
+                    for (state, table) in states.iter_mut().zip(&tables) {
+                        table.row(number + i).into_iter().for_each(|row| state.merge_summary(&row[1..]));
+                    }
+                }
+                number += seals.len();
+                continue;
+            }
+            chunk.with_elements(place.number, nbytes, itemsize, |elements| {
+                let mut seals = seals.iter();
+                cuts.each(&place, |part, first| {
+                    let Some(seal) = seals.next() else { return Ok(()) };
+                    let elements = &elements[(hidden + first) * itemsize..][..part.size() * itemsize];
+                    stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
+                    for (state, table) in states.iter_mut().zip(&mut tables) {
+                        state.add_block(elements, None, &part.shape, &part.offset)?;
+                        table.put(number, *seal, state);
+                    }
+                    number += 1;
+                    Ok(())
+                })
+            })?;
         }
-        kinds.into_iter().zip(tables).for_each(|(kind, table)| kept.put(kind, table));
+        kinds.into_iter().zip(tables).for_each(|(kind, mut table)| {
+            table.rows.truncate(number * table.width);
+            table.rows.shrink_to_fit();
+            kept.put(kind, table);
+        });
         Ok(true)
     }
 }
