@@ -6,7 +6,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup venv build run stop test test-long lint bench benchquick bench-codec fuzz asan docs clean
+.PHONY: help setup venv build run stop test test-long lint bench benchquick bench-codec bench-reduce fuzz asan docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -45,6 +45,9 @@ bench: setup ## compares with plain Redis commands; the table is docs/BENCHMARKS
 
 benchquick: setup ## runs every row of the benchmarks once, to see that it works
 	cargo bench --locked --bench redis -- --quick
+
+bench-reduce: venv ## compares the reductions with NumPy in process, one thread each
+	cargo bench --locked --no-default-features --bench reduce -- $(ARGS)
 
 bench-codec: venv ## compares the codecs with blosc2, lz4 and zlib; the tables are docs/CODECS.md
 	@tools/venv.sh benches/codec/requirements.txt

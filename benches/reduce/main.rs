@@ -126,9 +126,14 @@ fn reduce(view: &View, name: &str, axis: Option<i64>) -> Vec<u8> {
     }
     let op = *Op::ALL.iter().find(|op| op.name().eq_ignore_ascii_case(name)).expect("an operation");
     let plan = Reduction::with(op, view.dtype(), view.shape(), &axes, &Options::default()).expect("a plan");
-    let mut state = [plan.start().expect("memory")];
-    view.add_to(&mut state).expect("raw chunks");
-    state[0].finish().expect("elements").2
+    let mut state = plan.start().expect("memory");
+    // Block by block, and not by `View::add_to`, which keeps what it made of each block for the next call.
+    view.blocks(&mut |block| match block.elements {
+        Block::Elements(bytes) => state.add_block(bytes, block.mask, block.lens, block.offset),
+        Block::Fill(_) => Ok(()),
+    })
+    .expect("raw chunks");
+    state.finish().expect("elements").2
 }
 
 /// The best of as many calls as fit 20 milliseconds: what else the machine does only adds.

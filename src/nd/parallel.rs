@@ -68,7 +68,7 @@ pub fn helpers(bytes: usize, share: usize) -> Claim {
 /// Makes the things `0..n` on this thread and as many helpers, and takes each on this thread, in order.
 ///
 /// Whoever is free makes the next thing that nobody has begun, so a helper that the system does not let run holds up
-/// nothing but what it has in hand. At most [`AHEAD`] things for each thread wait to be taken.
+/// nothing but what it has in hand. At most `AHEAD` things for each thread wait to be taken.
 ///
 /// # Errors
 /// The first that `make` or `take` answers, in order; nothing is taken after it.

@@ -21,7 +21,7 @@ const FEW: usize = 50;
 /// `n` random positions below `population`, in the order NumPy draws them.
 ///
 /// # Errors
-/// `VALUE` where there are not enough to choose from; `LIMIT` above [`MAX_SAMPLE`]; `OOM`.
+/// `VALUE` where there are not enough to choose from; `LIMIT` above `MAX_SAMPLE`; `OOM`.
 pub fn choice(population: usize, n: usize, replace: bool, seed: u64) -> Result<Vec<usize>> {
     if n > MAX_SAMPLE {
         return Err(Error::Limit { what: "the sample", given: n as u128, limit: MAX_SAMPLE as u128, unit: "rows" });
