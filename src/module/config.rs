@@ -44,6 +44,16 @@ pub static CHUNK_BYTES: Whole = Whole::bytes(c"chunk-bytes", 64 << 10, LEAST_TAR
 pub static INLINE_BYTES: Whole = Whole::bytes(c"inline-bytes", 4 << 10, 0, 1 << 20);
 /// `ndarray.max-array-bytes`: the most elements, in bytes, that one command stores or reads through.
 pub static MAX_ARRAY_BYTES: Whole = Whole::bytes(c"max-array-bytes", 4 << 30, 1 << 10, i64::MAX);
+/// Lets arrays of any size pass until what it answers is dropped: for writes that were done elsewhere before.
+pub fn lift_array_limit() -> impl Drop {
+    struct Lifted(i64);
+    impl Drop for Lifted {
+        fn drop(&mut self) {
+            MAX_ARRAY_BYTES.value.store(self.0, Ordering::Relaxed);
+        }
+    }
+    Lifted(MAX_ARRAY_BYTES.value.swap(i64::MAX, Ordering::Relaxed))
+}
 /// `ndarray.max-result-bytes`: the largest array that one reply carries.
 pub static MAX_RESULT_BYTES: Whole = Whole::bytes(c"max-result-bytes", 1 << 30, 1 << 10, i64::MAX);
 /// `ndarray.threads`: how many workers there are for long reads; 0 for none. The default is set at load.

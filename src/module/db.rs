@@ -46,6 +46,15 @@ impl<'c> Db<'c> {
         Db { ctx, argv, reply: Reply::new(ctx) }
     }
 
+    /// Whether the call repeats what was done before: it comes from a primary, or from a file that is loaded.
+    pub(super) fn is_replayed(&self) -> bool {
+        let repeated = raw::REDISMODULE_CTX_FLAGS_REPLICATED
+            | raw::REDISMODULE_CTX_FLAGS_LOADING
+            | raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING;
+        // SAFETY: the context lives (ffi invariant 1). Bits, reinterpreted.
+        unsafe { api!(RedisModule_GetContextFlags(self.ctx)) as u32 & repeated != 0 }
+    }
+
     /// Where the reply goes.
     pub fn reply(&self) -> &Reply {
         &self.reply

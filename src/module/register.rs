@@ -7,10 +7,12 @@ use std::ptr::{null, null_mut, NonNull};
 use redis_module::raw;
 
 use super::args::Args;
+use super::config;
 use super::db::Db;
-use super::error::Result;
+use super::error::{Refusal, Result};
 use super::ffi::{api, c_text, guard, leak, log, ERR, OK};
 use super::spec::{Access, ArgKind, ArgSpec, Keys, Spec};
+use crate::nd::error::Error;
 
 /// A command: a type, because a C callback carries no data of ours.
 pub trait Command {
@@ -65,10 +67,18 @@ pub unsafe extern "C" fn entry<C: Command>(
                 }
             }
             let db = Db::new(ctx, argv);
-            let outcome = C::parse(&mut args).and_then(|call| {
+            let attempt = |args: &mut Args<'_>| {
+                let call = C::parse(args)?;
                 args.finish(|| C::SPEC.usage())?;
                 C::run(call, &db)
-            });
+            };
+            let mut outcome = attempt(&mut args);
+            if C::SPEC.is_write() && matches!(outcome, Err(Refusal::Library(Error::Limit { .. }))) && db.is_replayed() {
+                // Whoever sent it has done it. A refused call has changed nothing, so it can be tried again.
+                let _lifted = config::lift_array_limit();
+                // SAFETY: as above.
+                outcome = attempt(&mut unsafe { Args::new(argv) });
+            }
             if let Err(refusal) = outcome {
                 db.reply().error(&refusal);
             }
