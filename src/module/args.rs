@@ -1,6 +1,8 @@
 //! One call's arguments, read from front to back. Nothing is copied: slices point into the server's strings.
+//!
+//! The next argument is asked of the server once, when the one before it is taken: what it may be is often asked several
+//! times (a word? another one?), and each question to the server is a call through a pointer.
 
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use redis_module::raw;
@@ -37,8 +39,9 @@ impl<'a> Arg<'a> {
 #[derive(Debug)]
 pub struct Args<'a> {
     argv: &'a [NonNull<raw::RedisModuleString>],
+    /// Where the next argument stands, and the argument.
     at: usize,
-    lives: PhantomData<&'a [u8]>,
+    next: Option<Arg<'a>>,
 }
 
 impl<'a> Args<'a> {
@@ -47,9 +50,18 @@ impl<'a> Args<'a> {
     /// # Safety
     /// `argv` holds strings of the server that live, unchanged, for `'a`.
     pub unsafe fn new(argv: &'a [NonNull<raw::RedisModuleString>]) -> Args<'a> {
-        Args { argv, at: 1, lives: PhantomData }
+        let mut args = Args { argv, at: 0, next: None };
+        args.advance();
+        args
     }
 
+    #[inline]
+    fn advance(&mut self) {
+        self.at += 1;
+        self.next = self.get(self.at);
+    }
+
+    #[inline]
     fn get(&self, i: usize) -> Option<Arg<'a>> {
         let string = *self.argv.get(i)?;
         let mut len = 0;
@@ -63,7 +75,7 @@ impl<'a> Args<'a> {
 
     /// How many arguments are left.
     pub fn left(&self) -> usize {
-        self.argv.len() - self.at
+        self.argv.len().saturating_sub(self.at)
     }
 
     /// Where the next argument stands in the call, the command's name being 0.
@@ -75,9 +87,10 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// `SYNTAX` naming what is missing.
+    #[inline]
     pub fn next(&mut self, what: &str) -> Result<Arg<'a>> {
-        let arg = self.get(self.at).ok_or_else(|| Error::syntax(format!("{what} is missing at the end")))?;
-        self.at += 1;
+        let Some(arg) = self.next else { return Err(missing(what)) };
+        self.advance();
         Ok(arg)
     }
 
@@ -85,13 +98,15 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// `SYNTAX` naming what is missing.
+    #[inline]
     pub fn bytes(&mut self, what: &str) -> Result<&'a [u8]> {
         self.next(what).map(|a| a.bytes)
     }
 
     /// The next argument, if any, without taking it.
+    #[inline]
     pub fn peek(&self) -> Option<&'a [u8]> {
-        self.get(self.at).map(|a| a.bytes)
+        self.next.map(|arg| arg.bytes)
     }
 
     /// Whether an argument of the call (the command's name being 0) is the given word, in any case.
@@ -100,9 +115,12 @@ impl<'a> Args<'a> {
     }
 
     /// Takes the next argument where it is the given word, in any case.
+    #[inline]
     pub fn word(&mut self, word: &str) -> bool {
         let found = self.peek().is_some_and(|b| b.eq_ignore_ascii_case(word.as_bytes()));
-        self.at += usize::from(found);
+        if found {
+            self.advance();
+        }
         found
     }
 
@@ -143,7 +161,11 @@ impl<'a> Args<'a> {
     /// # Errors
     /// `SYNTAX` where fewer are left.
     pub fn keys(&mut self, n: usize) -> Result<Vec<Key<'a>>> {
-        (0..n).map(|_| self.next("a key")).collect()
+        let mut keys = Vec::with_capacity(n.min(self.left()));
+        for _ in 0..n {
+            keys.push(self.next("a key")?);
+        }
+        Ok(keys)
     }
 
     /// A dtype.
@@ -177,4 +199,9 @@ impl<'a> Args<'a> {
     pub fn unexpected(&self, word: &[u8], allowed: &str) -> super::error::Refusal {
         Error::syntax(format!("'{}' is not expected as argument {} (use {allowed})", quoted(word), self.at)).into()
     }
+}
+
+#[cold]
+fn missing(what: &str) -> super::error::Refusal {
+    Error::syntax(format!("{what} is missing at the end")).into()
 }

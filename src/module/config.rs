@@ -33,6 +33,7 @@ impl Whole {
     }
 
     /// Its value now.
+    #[inline]
     pub fn get(&self) -> usize {
         usize::try_from(self.value.load(Ordering::Relaxed)).unwrap_or(0) // never negative: `least` is not
     }

@@ -28,6 +28,7 @@ pub enum Work {
 
 impl Work {
     /// Bytes of elements in 256 nanoseconds.
+    #[inline]
     const fn rate(self) -> u64 {
         match self {
             Work::Reduce => 20_480, // 80 GB/s: 16 MiB in 200 microseconds
@@ -52,23 +53,27 @@ impl Cost {
     pub const LEAST: Cost = Cost(1);
 
     /// And getting at the elements, before anything is done with them: decoding, and picking them up.
+    #[inline]
     #[must_use]
     pub fn reading(self, effort: Effort) -> Cost {
         self.and(Work::Decode, effort.decoded).plus((effort.runs as u64).saturating_mul(RUN))
     }
 
     /// And this work on so many bytes.
+    #[inline]
     #[must_use]
     pub fn and(self, work: Work, bytes: usize) -> Cost {
         // The bytes come first off: below 2^56 of them, and beyond it does not matter.
         self.plus((bytes as u64).saturating_mul(256) / work.rate())
     }
 
+    #[inline]
     fn plus(self, nanoseconds: u64) -> Cost {
         Cost(self.0.saturating_add(nanoseconds))
     }
 
     /// Whether it would hold other clients up for longer than `ndarray.offload-us`.
+    #[inline]
     pub fn is_long(self) -> bool {
         self.0 > (OFFLOAD_US.get() as u64).saturating_mul(1000)
     }

@@ -64,31 +64,18 @@ impl<'c> Db<'c> {
     ///
     /// # Errors
     /// `WRONGTYPE`; `CORRUPT` for an array whose parts have not all arrived.
+    #[inline]
     pub fn read(&self, key: Key<'_>) -> Result<Option<Arc<Array>>> {
-        // SAFETY: context and key name live (ffi invariants 1 and 3); a null key is a missing one.
-        let opened = unsafe { api!(RedisModule_OpenKey(self.ctx, key.as_ptr(), raw::REDISMODULE_READ as c_int)) };
-        let Some(opened) = NonNull::new(opened.cast::<raw::RedisModuleKey>()) else { return Ok(None) };
-        let opened = OpenKey(opened);
-        match opened.holds() {
-            Holds::Nothing => Ok(None),
-            Holds::Other => Err(Refusal::WrongType),
-            Holds::Array(value) => {
-                // SAFETY: a value of our type is an `Arc` turned raw (ffi invariant 4); the key keeps its reference.
-                let array = ManuallyDrop::new(unsafe { Arc::from_raw(value.as_ptr()) });
-                match array.parts_missing() {
-                    0 => Ok(Some(Arc::clone(&array))),
-                    missing => Err(Refusal::Incomplete { missing }),
-                }
-            }
-        }
+        self.look(key, |array| Ok(array.map(Arc::clone)))
     }
 
-    /// Calls `f` with the array at `key` while the key is open, or with nothing where there is none: a read of many keys
-    /// that counts no references. `f` must not write to the key.
+    /// Calls `f` with the array at `key` while the key is open, or with nothing where there is none: a read that counts no
+    /// reference unless `f` does. `f` must not write to the key.
     ///
     /// # Errors
     /// `WRONGTYPE`; `CORRUPT` for an array whose parts have not all arrived; what `f` answers.
-    pub fn look<R>(&self, key: Key<'_>, f: impl FnOnce(Option<&Array>) -> Result<R>) -> Result<R> {
+    #[inline]
+    pub fn look<R>(&self, key: Key<'_>, f: impl FnOnce(Option<&Arc<Array>>) -> Result<R>) -> Result<R> {
         // SAFETY: context and key name live (ffi invariants 1 and 3); a null key is a missing one.
         let opened = unsafe { api!(RedisModule_OpenKey(self.ctx, key.as_ptr(), raw::REDISMODULE_READ as c_int)) };
         let Some(opened) = NonNull::new(opened.cast::<raw::RedisModuleKey>()) else { return f(None) };
@@ -97,10 +84,11 @@ impl<'c> Db<'c> {
             Holds::Nothing => f(None),
             Holds::Other => Err(Refusal::WrongType),
             Holds::Array(value) => {
-                // SAFETY: the key owns the value for as long as it is open (ffi invariant 4), and a read changes nothing.
-                let array = unsafe { value.as_ref() };
+                // SAFETY: a value of our type is an `Arc` turned raw (ffi invariant 4); the key keeps its reference, and has
+                // it for as long as it is open.
+                let array = ManuallyDrop::new(unsafe { Arc::from_raw(value.as_ptr()) });
                 match array.parts_missing() {
-                    0 => f(Some(array)),
+                    0 => f(Some(&array)),
                     missing => Err(Refusal::Incomplete { missing }),
                 }
             }
@@ -235,6 +223,7 @@ enum Holds {
 }
 
 impl OpenKey {
+    #[inline]
     fn holds(&self) -> Holds {
         // SAFETY: an open key.
         unsafe {

@@ -4,7 +4,7 @@ use super::args::Args;
 use super::config;
 use super::error::Result;
 use crate::nd::array::{Array, StoreOptions};
-use crate::nd::dtype::Dtype;
+use crate::nd::dtype::{ByteOrder, Dtype};
 use crate::nd::error::{quoted, Error};
 use crate::nd::format::{arrow, json, npy, values, Dense, Elements};
 use crate::nd::shape::Shape;
@@ -16,7 +16,9 @@ use crate::nd::source::{PiecesSource, SliceSource, Source};
 /// What is wrong with it; `LIMIT` above `ndarray.max-array-bytes`.
 pub fn array<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
     let first = args.bytes("an array (dtype and shape, NPY, ARROW or JSON)")?;
-    let dense = if first.eq_ignore_ascii_case(b"NPY") {
+    let dense = if let Some(dtype) = Dtype::from_name(first) {
+        of_dtype(dtype, ByteOrder::Little, args)? // what most calls begin with
+    } else if first.eq_ignore_ascii_case(b"NPY") {
         npy::read(args.bytes("the NPY file")?)?
     } else if first.eq_ignore_ascii_case(b"ARROW") {
         arrow::read(args.bytes("the ARROW message")?)?
@@ -27,7 +29,7 @@ pub fn array<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
     } else {
         typed(first, args)?
     };
-    check_size(dense.dtype, &dense.shape)?;
+    check_bytes("the array", dense.elements.len(), config::MAX_ARRAY_BYTES.get())?;
     Ok(dense)
 }
 
@@ -38,9 +40,14 @@ fn typed<'a>(dtype: &'a [u8], args: &mut Args<'a>) -> Result<Dense<'a>> {
         return Err(Error::syntax(what).into());
     }
     let (dtype, order) = Dtype::parse(dtype)?;
+    of_dtype(dtype, order, args)
+}
+
+/// What follows the dtype.
+fn of_dtype<'a>(dtype: Dtype, order: ByteOrder, args: &mut Args<'a>) -> Result<Dense<'a>> {
     let shape = args.shape()?;
     let form = args.bytes("BLOB, PIECES or VALUES")?;
-    if form.eq_ignore_ascii_case(b"BLOB") {
+    if form == b"BLOB" || form.eq_ignore_ascii_case(b"BLOB") {
         let bytes = args.bytes("the elements' bytes")?;
         return Ok(Dense::from_blob(dtype, order, shape, bytes)?);
     }

@@ -96,17 +96,28 @@ pub fn release_scratch() {
 
 impl Format {
     /// Takes a format's word, if the next argument is one.
+    #[inline]
     pub fn take(args: &mut Args<'_>) -> Option<Format> {
-        let formats = [
-            ("BLOB", Format::Blob),
-            ("PIECES", Format::Pieces),
-            ("NPY", Format::Npy),
-            ("ARROW", Format::Arrow),
-            ("VALUES", Format::Values),
-            ("JSON", Format::Json),
-            ("TEXT", Format::Text),
-        ];
-        formats.into_iter().find(|(word, _)| args.word(word)).map(|(_, format)| format)
+        let format = Format::of_word(args.peek()?)?;
+        args.bytes("a format").ok()?;
+        Some(format)
+    }
+
+    fn of_word(word: &[u8]) -> Option<Format> {
+        let mut upper = [0; 6];
+        let upper = upper.get_mut(..word.len())?;
+        upper.copy_from_slice(word);
+        upper.make_ascii_uppercase();
+        match &*upper {
+            b"BLOB" => Some(Format::Blob),
+            b"PIECES" => Some(Format::Pieces),
+            b"NPY" => Some(Format::Npy),
+            b"ARROW" => Some(Format::Arrow),
+            b"VALUES" => Some(Format::Values),
+            b"JSON" => Some(Format::Json),
+            b"TEXT" => Some(Format::Text),
+            _ => None,
+        }
     }
 
     /// Whether it carries every dtype, as bytes.
@@ -142,22 +153,34 @@ impl Format {
     }
 }
 
-/// Answers a whole array; small ones, in the formats that are bytes, by the shortest way.
-///
-/// # Errors
-/// As [`Content::reply`].
-pub fn reply_array(array: &Array, format: Format, reply: &Reply) -> Result<()> {
-    match (array.plain_bytes(), format) {
-        (Some(bytes), Format::Blob) if bytes.len() <= config::MAX_RESULT_BYTES.get() => reply.bulk(bytes),
-        (Some(bytes), Format::Triple) if bytes.len() <= config::MAX_RESULT_BYTES.get() => {
+/// Answers a small array by the shortest way, in the formats that are its bytes; false, and nothing written, for any other
+/// array or format, and where it would take long.
+#[inline]
+pub fn reply_small(array: &Array, format: Format, reply: &Reply) -> bool {
+    let Some(bytes) = array.plain_bytes() else { return false };
+    let fits = bytes.len() <= config::MAX_RESULT_BYTES.get() && !Cost::LEAST.and(Work::Copy, bytes.len()).is_long();
+    match format {
+        Format::Blob if fits => reply.bulk(bytes),
+        Format::Triple if fits => {
             reply.array(3);
             reply.bulk(array.dtype().name().as_bytes());
             array.with_lengths(|ndim| reply.array(ndim), |len| reply.size(len));
             reply.bulk(bytes);
         }
-        _ => Content::whole(array).reply(format, reply)?,
+        _ => return false,
     }
-    Ok(())
+    true
+}
+
+/// Answers a whole array.
+///
+/// # Errors
+/// As [`Content::reply`].
+pub fn reply_array(array: &Array, format: Format, reply: &Reply) -> Result<()> {
+    match reply_small(array, format, reply) {
+        true => Ok(()),
+        false => Content::whole(array).reply(format, reply),
+    }
 }
 
 /// Answers a list of arrays, each in `format`. What each needs is checked before the head of the list goes out.

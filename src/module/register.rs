@@ -73,7 +73,7 @@ pub unsafe extern "C" fn entry<C: Command>(
                 C::run(call, &db)
             };
             let mut outcome = attempt(&mut args);
-            if C::SPEC.is_write() && matches!(outcome, Err(Refusal::Library(Error::Limit { .. }))) && db.is_replayed() {
+            if matches!(outcome, Err(Refusal::Library(Error::Limit { .. }))) && C::SPEC.is_write() && db.is_replayed() {
                 // Whoever sent it has done it. A refused call has changed nothing, so it can be tried again.
                 let _lifted = config::lift_array_limit();
                 // SAFETY: as above.

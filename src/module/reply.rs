@@ -39,6 +39,7 @@ impl Reply {
     }
 
     /// A simple string of the source; text from outside goes out as bulk strings.
+    #[inline]
     pub fn simple(&self, text: &'static std::ffi::CStr) {
         // SAFETY: a C string, and a context that lives.
         unsafe { api!(RedisModule_ReplyWithSimpleString(self.ctx, text.as_ptr())) };
@@ -50,6 +51,7 @@ impl Reply {
     }
 
     /// Bytes.
+    #[inline]
     pub fn bulk(&self, bytes: &[u8]) {
         // SAFETY: the server copies the bytes before it returns.
         unsafe { api!(RedisModule_ReplyWithStringBuffer(self.ctx, bytes.as_ptr().cast::<c_char>(), bytes.len())) };
@@ -67,12 +69,14 @@ impl Reply {
     }
 
     /// Nil.
+    #[inline]
     pub fn null(&self) {
         // SAFETY: the context lives.
         unsafe { api!(RedisModule_ReplyWithNull(self.ctx)) };
     }
 
     /// An integer.
+    #[inline]
     pub fn integer(&self, n: i64) {
         // SAFETY: the context lives.
         unsafe { api!(RedisModule_ReplyWithLongLong(self.ctx, n)) };
@@ -84,6 +88,7 @@ impl Reply {
     }
 
     /// The head of a list of `n` elements.
+    #[inline]
     pub fn array(&self, n: usize) {
         // SAFETY: the context lives.
         unsafe { api!(RedisModule_ReplyWithArray(self.ctx, n as c_long)) };

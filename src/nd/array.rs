@@ -318,6 +318,7 @@ impl Array {
     }
 
     /// The element type.
+    #[inline]
     pub fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -328,6 +329,7 @@ impl Array {
     }
 
     /// Calls `f` with the lengths of the axes, one after the other, and their number first.
+    #[inline]
     pub fn with_lengths(&self, ndim: impl FnOnce(usize), mut each: impl FnMut(usize)) {
         match &self.shape {
             PackedShape::Short { ndim: n, dims } => {
@@ -342,25 +344,30 @@ impl Array {
     }
 
     /// Whether it has this shape.
+    #[inline]
     pub fn has_shape(&self, shape: &[usize]) -> bool {
         self.shape.is(shape)
     }
 
     /// How many elements.
+    #[inline]
     pub fn size(&self) -> usize {
         self.shape.size()
     }
 
     /// How many bytes its elements take, uncompressed.
+    #[inline]
     pub fn nbytes(&self) -> usize {
         self.size() * self.dtype.itemsize()
     }
 
     /// The elements, where they are one plain buffer.
+    #[inline]
     pub fn plain_bytes(&self) -> Option<&[u8]> {
         self.plain_buffer().map(|b| memory::bytes(b, self.nbytes()))
     }
 
+    #[inline]
     fn plain_buffer(&self) -> Option<&Buffer> {
         match &self.body {
             Body::Plain(buffer) => Some(buffer),
@@ -457,6 +464,7 @@ impl Array {
     }
 
     /// How many parts of an append-only file are still to come; 0 for every array that may be read.
+    #[inline]
     pub fn parts_missing(&self) -> u32 {
         match &self.body {
             Body::Plain(_) => 0,

@@ -76,6 +76,7 @@ macro_rules! dtypes {
             }
 
             /// Bytes of one element.
+            #[inline]
             pub const fn itemsize(self) -> usize {
                 match self { $(Dtype::$variant => std::mem::size_of::<$rust>(),)* }
             }
@@ -94,6 +95,13 @@ macro_rules! dtypes {
             /// The dtype of a stored code.
             pub fn from_code(code: u8) -> Option<Dtype> {
                 match code { $($code => Some(Dtype::$variant),)* _ => None }
+            }
+
+            /// The dtype of a long name.
+            #[inline]
+            pub fn from_name(name: &[u8]) -> Option<Dtype> {
+                $(if name == $name.as_bytes() { return Some(Dtype::$variant); })*
+                None
             }
 
             fn from_lower_name(name: &[u8]) -> Option<Dtype> {
@@ -213,6 +221,13 @@ impl Dtype {
     /// # Errors
     /// `DTYPE` with the list of names.
     pub fn parse(text: &[u8]) -> Result<(Dtype, ByteOrder)> {
+        match Dtype::from_name(text) {
+            Some(dtype) => Ok((dtype, ByteOrder::Little)), // what most clients send
+            None => Dtype::parse_any(text),
+        }
+    }
+
+    fn parse_any(text: &[u8]) -> Result<(Dtype, ByteOrder)> {
         let unknown = || Error::UnknownDtype { given: quoted(text) };
         let (order, name) = match text.split_first() {
             Some((b'<' | b'|' | b'=', rest)) => (ByteOrder::Little, rest),

@@ -58,11 +58,13 @@ pub fn bytes_with_capacity(bytes: usize) -> Result<Vec<u8>> {
 }
 
 /// The buffer's first `len` bytes.
+#[inline]
 pub fn bytes(buffer: &[u64], len: usize) -> &[u8] {
     &cast_slice(buffer)[..len]
 }
 
 /// The buffer's first `len` bytes, for writing.
+#[inline]
 pub fn bytes_mut(buffer: &mut [u64], len: usize) -> &mut [u8] {
     &mut bytemuck::cast_slice_mut(buffer)[..len]
 }

@@ -40,7 +40,28 @@ impl Shape {
     /// # Errors
     /// `SHAPE` for anything else, negative lengths included, and for more than 64 dimensions.
     pub fn parse(text: &[u8]) -> Result<Shape> {
-        Shape::parse_lengths(text, |_| false)
+        match Shape::parse_plain(text) {
+            Some(shape) => Ok(shape), // what most clients send
+            None => Shape::parse_lengths(text, |_| false),
+        }
+    }
+
+    /// Reads lengths of few digits with commas between, as in `3,4`; nothing else.
+    fn parse_plain(text: &[u8]) -> Option<Shape> {
+        const DIGITS: usize = 9; // no length or text of so many overflows
+        let mut dims = [0usize; 4];
+        let (mut ndim, mut digits) = (0, 0);
+        for &c in text {
+            match c {
+                b'0'..=b'9' if digits < DIGITS => {
+                    dims[ndim] = dims[ndim] * 10 + usize::from(c - b'0');
+                    digits += 1;
+                }
+                b',' if digits > 0 && ndim + 1 < dims.len() => (ndim, digits) = (ndim + 1, 0),
+                _ => return None,
+            }
+        }
+        (digits > 0).then(|| Shape(SmallVec::from_buf_and_len(dims, ndim + 1)))
     }
 
     /// [`Shape::parse`] of text that may have `-1` for the axes that `open` takes; their lengths are 1.
@@ -106,14 +127,15 @@ impl Shape {
     /// # Errors
     /// `LIMIT` where the bytes do not fit a signed 64-bit number.
     pub fn size_and_bytes(&self, dtype: Dtype) -> Result<(usize, usize)> {
-        let too_large = || Error::TooManyElements { shape: self.clone(), dtype };
-        let bytes = self
-            .0
-            .iter()
-            .filter(|&&d| d != 0)
-            .try_fold(dtype.itemsize(), |n, &d| n.checked_mul(d).filter(|&n| n <= MAX_BYTES))
-            .ok_or_else(too_large)?;
-        if self.0.contains(&0) {
+        let (mut bytes, mut is_empty) = (dtype.itemsize(), false);
+        for &d in &self.0 {
+            is_empty |= d == 0;
+            bytes = match bytes.checked_mul(d.max(1)) {
+                Some(bytes) if bytes <= MAX_BYTES => bytes,
+                _ => return Err(Error::TooManyElements { shape: self.clone(), dtype }),
+            };
+        }
+        if is_empty {
             return Ok((0, 0));
         }
         Ok((bytes / dtype.itemsize(), bytes))

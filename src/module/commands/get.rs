@@ -1,5 +1,7 @@
 //! `ND.GET key [DTYPE dt] [IFDNE digest] [format]`
 
+use triomphe::Arc;
+
 use crate::module::args::{Args, Key};
 use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
@@ -43,19 +45,30 @@ impl Command for Get {
         let key = args.next("a key")?;
         let (mut dtype, mut known) = (None, None);
         loop {
-            if dtype.is_none() && args.word("DTYPE") {
+            if let Some(format) = Format::take(args) {
+                return Ok(Call { key, dtype, known, format });
+            } else if dtype.is_none() && args.word("DTYPE") {
                 dtype = Some(args.dtype()?.0);
             } else if known.is_none() && args.word("IFDNE") {
                 known = Some(options::digest(args)?);
             } else {
-                return Ok(Call { key, dtype, known, format: Format::at_end(args) });
+                return Ok(Call { key, dtype, known, format: Format::Triple });
             }
         }
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
-        let Some(array) = db.read(call.key)? else { return db.nil() };
-        let Call { dtype, known, format, .. } = call;
+        let Call { key, dtype, known, format } = call;
+        let as_it_is = dtype.is_none() && known.is_none();
+        let array = db.look(key, |array| {
+            let Some(array) = array else {
+                db.reply().null();
+                return Ok(None);
+            };
+            let answered = as_it_is && output::reply_small(array, format, db.reply());
+            Ok((!answered).then(|| Arc::clone(array)))
+        })?;
+        let Some(array) = array else { return Ok(()) };
         let effort = array.effort();
         let mut cost = format.cost(Cost::LEAST, effort, array.dtype().itemsize());
         if known.is_some() && array.known_digest().is_none() {

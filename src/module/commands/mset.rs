@@ -58,7 +58,10 @@ impl Command for Mset {
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let n = args.count("the number of keys")?;
         let keys = args.keys(n)?;
-        let arrays = (0..n).map(|_| input::array(args)).collect::<Result<_>>()?;
+        let mut arrays = Vec::with_capacity(n); // no more than there are arguments
+        for _ in 0..n {
+            arrays.push(input::array(args)?);
+        }
         Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "EXAT", "PXAT"])? })
     }
 

@@ -35,18 +35,22 @@ impl PackedShape {
     }
 
     /// How many elements.
+    #[inline]
     pub(super) fn size(&self) -> usize {
         match self {
+            PackedShape::Short { ndim: 1, dims } => dims[0] as usize,
             PackedShape::Short { ndim, dims } => dims[..*ndim as usize].iter().map(|d| *d as usize).product(),
             PackedShape::Long(shape) => shape.checked_size().expect("checked when the array was made"),
         }
     }
 
+    #[inline]
     pub(super) fn is(&self, shape: &[usize]) -> bool {
         match self {
-            PackedShape::Short { ndim, dims } => {
-                shape.len() == *ndim as usize && shape.iter().zip(dims).all(|(a, b)| *a == *b as usize)
-            }
+            PackedShape::Short { ndim, dims } => match shape {
+                [length] => *ndim == 1 && *length == dims[0] as usize,
+                _ => shape.len() == *ndim as usize && shape.iter().zip(dims).all(|(a, b)| *a == *b as usize),
+            },
             PackedShape::Long(own) => own[..] == *shape,
         }
     }

@@ -56,7 +56,11 @@ pub enum Elements<'a> {
 impl<'a> Elements<'a> {
     /// Bytes in all.
     pub fn len(&self) -> usize {
-        self.slices().map(<[u8]>::len).sum()
+        match self {
+            Elements::Borrowed(bytes) => bytes.len(),
+            Elements::Owned(bytes) => bytes.len(),
+            Elements::Pieces(pieces) => pieces.iter().map(|piece| piece.len()).sum(),
+        }
     }
 
     /// Whether there are no bytes.
@@ -94,7 +98,8 @@ impl<'a> Dense<'a> {
     /// # Errors
     /// `SHAPE` where the length is not the one that dtype and shape ask for; `LIMIT`, `OOM`.
     pub fn from_blob(dtype: Dtype, order: ByteOrder, shape: Shape, bytes: &'a [u8]) -> Result<Dense<'a>> {
-        Dense::from_bytes(dtype, order, shape, Cow::Borrowed(bytes))
+        check_length(dtype, &shape, bytes.len())?;
+        finish(dtype, order, shape, Elements::Borrowed(bytes))
     }
 
     /// [`Dense::from_blob`] of bytes that may be owned.
@@ -128,6 +133,9 @@ fn check_length(dtype: Dtype, shape: &Shape, given: usize) -> Result<()> {
 
 /// Swaps big-endian elements and makes every bool 0 or 1; the bytes are copied only where something must change.
 fn finish(dtype: Dtype, order: ByteOrder, shape: Shape, elements: Elements<'_>) -> Result<Dense<'_>> {
+    if order == ByteOrder::Little && dtype != Dtype::Bool {
+        return Ok(Dense { dtype, shape, elements });
+    }
     let swap = order == ByteOrder::Big && dtype.number_size() > 1;
     let normalise = dtype == Dtype::Bool && !elements.slices().all(is_bools);
     let elements = match swap || normalise {
