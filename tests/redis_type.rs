@@ -24,6 +24,7 @@ fn writes() -> Vec<(Vec<Vec<u8>>, Vec<&'static str>)> {
         (words!["ND.SET", "array", "int8", "2", "VALUES", "2", "3"], vec!["nd.set array"]),
         (words!["ND.SET", "array", "int8", "9000", "BLOB", vec![1; 9000], "KEEPTTL"], vec!["nd.set array"]),
         (words!["ND.SET", "array", "int8", "1", "VALUES", "2", "XX"], vec!["nd.set array"]),
+        (words!["ND.SET", "array", "int8", "1", "VALUES", "2", "EX", "1000"], vec!["nd.set array", "expire array"]),
         (
             words!["ND.MSET", "2", "array", "other", "int8", "1", "VALUES", "1", "int8", "1", "VALUES", "2"],
             vec!["nd.set array", "nd.set other"],
@@ -814,4 +815,27 @@ fn a_cluster_routes_by_every_key_and_migrates_slots_with_arrays() {
     assert_eq!(there.ok(&["ND.MGET", "2", "{x}a", "{x}b"]).array().len(), 2);
     assert!(cmd!(there, "ND.VERIFY", "{x}b").is_ok());
     assert!(cmd!(there, "PTTL", "{x}b").int() > 0);
+}
+
+#[test]
+fn a_short_index_cannot_write_a_million_times() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.ok(&["ND.SET", "small", "int8", "2,2", "VALUES", "0", "1", "2", "3"]);
+    let before = client.dump("small");
+    let index = format!("[{}],[{}]", "[0],".repeat(1000), "1,".repeat(1000));
+    for command in
+        [vec!["ND.SETSLICE", "small", &index, "SCALAR", "1"], vec!["ND.UPDATE", "small", &index, "ADD", "SCALAR", "1"]]
+    {
+        let reply = client.call(&command);
+        let reply = reply.error().expect("a refusal");
+        assert!(
+            reply.contains("LIMIT the points to write to would take 1000000 points, the limit is 65536"),
+            "{reply}"
+        );
+    }
+    assert_eq!(client.dump("small"), before);
+    // A list that is as long as its text says has no such limit.
+    let long = format!("[{}]", "1,".repeat(100_000));
+    assert_eq!(client.ok(&["ND.UPDATE", "small", &long, "ADD", "SCALAR", "1"]).int(), 200_000);
 }

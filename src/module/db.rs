@@ -165,6 +165,15 @@ impl<'c> Db<'c> {
         }
     }
 
+    /// Publishes that these keys got an expiry, as the server's own commands do.
+    pub fn publish_expire(&self, keys: &[Key<'_>]) {
+        for key in keys {
+            let class = raw::REDISMODULE_NOTIFY_GENERIC as c_int;
+            // SAFETY: context, event and key name live.
+            unsafe { api!(RedisModule_NotifyKeyspaceEvent(self.ctx, class, c"expire".as_ptr(), key.as_ptr())) };
+        }
+    }
+
     /// The call's arguments after the command's name, as the API takes them.
     pub fn argv(&self) -> Vec<*mut raw::RedisModuleString> {
         self.argv[1..].iter().map(|s| s.as_ptr()).collect()

@@ -47,6 +47,8 @@ pub struct SetOptions {
     ttl_at: usize,
     policy: Option<Policy>,
     chunk_shape: Option<Shape>,
+    /// `CHUNK AUTO`: as without, but said.
+    chunk_auto: bool,
     digest: Option<DigestCondition>,
 }
 
@@ -56,26 +58,29 @@ impl SetOptions {
     /// # Errors
     /// `SYNTAX` for unknown or repeated options, and what is wrong with a value.
     pub fn parse(args: &mut Args<'_>, allowed: &[&str]) -> Result<SetOptions> {
-        SetOptions::parse_with(args, allowed, None)
+        SetOptions::parse_with(args, allowed, "", |_| Ok(false))
     }
 
-    /// [`SetOptions::parse`] for commands with a word of their own; `own` is set where it is given.
+    /// [`SetOptions::parse`] for commands with words of their own, `own`, anywhere among the others. `take` takes one of them, with
+    /// what belongs to it, if it comes next, and says whether it did.
     ///
     /// # Errors
-    /// The same.
-    pub fn parse_with(args: &mut Args<'_>, allowed: &[&str], mut own: Option<(&str, &mut bool)>) -> Result<SetOptions> {
+    /// The same, and those of `take`.
+    pub fn parse_with<'a>(
+        args: &mut Args<'a>,
+        allowed: &[&str],
+        own: &str,
+        mut take: impl FnMut(&mut Args<'a>) -> Result<bool>,
+    ) -> Result<SetOptions> {
         let mut options = SetOptions::default();
         while let Some(word) = args.peek() {
-            if let Some((name, given)) = own.as_mut() {
-                if !**given && args.word(name) {
-                    **given = true;
-                    continue;
-                }
+            if take(args)? {
+                continue;
             }
             let found = allowed.iter().find(|a| word.eq_ignore_ascii_case(a.as_bytes()));
             let Some(name) = found else {
-                let names: Vec<&str> = allowed.iter().copied().chain(own.iter().map(|(name, _)| *name)).collect();
-                return Err(args.unexpected(word, &names.join(", ")));
+                let names = allowed.iter().copied().chain((!own.is_empty()).then_some(own));
+                return Err(args.unexpected(word, &names.collect::<Vec<_>>().join(", ")));
             };
             let at = args.position();
             args.next("an option")?;
@@ -88,7 +93,7 @@ impl SetOptions {
         let free = match name {
             "NX" | "XX" => self.existence.is_none(),
             "CODEC" => self.policy.is_none(),
-            "CHUNK" => self.chunk_shape.is_none(),
+            "CHUNK" => self.chunk_shape.is_none() && !self.chunk_auto,
             "IFDEQ" | "IFDNE" => self.digest.is_none(),
             _ => self.ttl.is_none(),
         };
@@ -99,6 +104,7 @@ impl SetOptions {
             "NX" => self.existence = Some(Existence::Missing),
             "XX" => self.existence = Some(Existence::Present),
             "CODEC" => self.policy = Some(Policy::parse(args.bytes("a codec")?, config::compression())?),
+            "CHUNK" if args.word("AUTO") => self.chunk_auto = true,
             "CHUNK" => self.chunk_shape = Some(args.shape()?),
             "IFDEQ" => self.digest = Some(DigestCondition::Equal(digest(args)?)),
             "IFDNE" => self.digest = Some(DigestCondition::Different(digest(args)?)),
@@ -167,7 +173,7 @@ impl SetOptions {
         }
     }
 
-    /// Ends the write. A relative expiry is replicated as the moment it means, so that a replica, or an append-only file
+    /// Ends the write, with the event `expire` beside the command's own where the key got an expiry, as `SET` has it. A relative expiry is replicated as the moment it means, so that a replica, or an append-only file
     /// read tomorrow, does not count from anew.
     pub fn commit(&self, db: &Db<'_>, expiry: Expiry, command: &CStr, event: &CStr, keys: &[Key<'_>]) {
         self.commit_with_seed(db, expiry, command, event, keys, None);
@@ -188,7 +194,8 @@ impl SetOptions {
             _ => None,
         };
         if deadline.is_none() && seed.is_none() {
-            return db.commit(event, keys);
+            db.commit(event, keys);
+            return tell_of_expiry(db, expiry, keys);
         }
         // Places count the command's name, which is not in this list.
         let mut argv = db.argv();
@@ -206,6 +213,13 @@ impl SetOptions {
             strings.extend([word, number]);
         }
         db.commit_as(command, &mut argv, event, keys);
+        tell_of_expiry(db, expiry, keys);
+    }
+}
+
+fn tell_of_expiry(db: &Db<'_>, expiry: Expiry, keys: &[Key<'_>]) {
+    if let Expiry::At(_) = expiry {
+        db.publish_expire(keys);
     }
 }
 
@@ -220,6 +234,29 @@ impl IfDigest {
     /// `SYNTAX` where the digest is missing, `VALUE` where it is none.
     pub fn take(args: &mut Args<'_>) -> Result<IfDigest> {
         Ok(IfDigest(if args.word("IFDEQ") { Some(digest(args)?) } else { None }))
+    }
+
+    /// [`IfDigest::take`] where other options may stand before or behind it: `other` takes one, if it comes next, and says whether
+    /// it did.
+    ///
+    /// # Errors
+    /// The same, and those of `other`.
+    pub fn take_beside<'a>(
+        args: &mut Args<'a>,
+        mut other: impl FnMut(&mut Args<'a>) -> Result<bool>,
+    ) -> Result<IfDigest> {
+        let mut condition = IfDigest::default();
+        loop {
+            if condition.0.is_none() {
+                condition = IfDigest::take(args)?;
+                if condition.0.is_some() {
+                    continue;
+                }
+            }
+            if !other(args)? {
+                return Ok(condition);
+            }
+        }
     }
 
     /// Whether the array lets the write go ahead; if not, the command answers nil. No array equals no digest.

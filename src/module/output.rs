@@ -14,7 +14,7 @@ use super::input::check_bytes;
 use super::reply::Reply;
 use crate::nd::array::{Array, Effort};
 use crate::nd::chunk;
-use crate::nd::dtype::Dtype;
+use crate::nd::dtype::{Dtype, Kind};
 use crate::nd::error::Error;
 use crate::nd::format::{arrow, json, npy, text};
 use crate::nd::kernels::cast::cast;
@@ -125,13 +125,14 @@ impl Format {
         matches!(self, Format::Triple | Format::Blob | Format::Pieces)
     }
 
-    /// What `nbytes` bytes of elements of `itemsize` take at least in a reply: numbers as text or as elements of a list
-    /// take more than they do as bytes.
-    pub fn least_reply(self, nbytes: usize, itemsize: usize) -> usize {
+    /// What `nbytes` bytes of elements of this dtype take in a reply, about: numbers as text or as elements of a list take
+    /// more than they do as bytes.
+    pub fn reply_bytes(self, nbytes: usize, dtype: Dtype) -> usize {
+        let elements = nbytes / dtype.itemsize();
         match self {
-            Format::Values => (nbytes / itemsize.max(1)).saturating_mul(16).max(nbytes),
-            Format::Json => (nbytes / itemsize.max(1)).saturating_mul(2),
-            Format::Text => 0, // summarised
+            Format::Values => elements.saturating_mul(element_bytes(dtype)),
+            Format::Json => elements.saturating_mul(2), // at least; the text is measured once it is made
+            Format::Text => 0,                          // summarised
             _ => nbytes,
         }
     }
@@ -150,6 +151,16 @@ impl Format {
     /// The format at the end of a call; the triple where there is none.
     pub fn at_end(args: &mut Args<'_>) -> Format {
         Format::take(args).unwrap_or(Format::Triple)
+    }
+}
+
+/// Bytes of one element of a list, about as many as there can be: its head, all digits that its dtype may need, line ends.
+fn element_bytes(dtype: Dtype) -> usize {
+    match dtype.kind() {
+        Kind::Bool => 4,
+        Kind::Signed | Kind::Unsigned => 4 + 5 * dtype.itemsize() / 2,
+        Kind::Float => 13 + 5 * dtype.itemsize() / 2,
+        Kind::Complex => 4 + 2 * (13 + 5 * dtype.number_size() / 2),
     }
 }
 
@@ -191,7 +202,7 @@ pub fn reply_all(contents: &[Content<'_>], format: Format, reply: &Reply) -> Res
     let mut least = 0usize;
     for content in contents {
         content.check(format)?;
-        least = least.saturating_add(format.least_reply(content.nbytes(), content.dtype.itemsize()));
+        least = least.saturating_add(format.reply_bytes(content.nbytes(), content.dtype));
     }
     check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
     reply.array(contents.len());
@@ -364,7 +375,7 @@ impl<'a> Content<'a> {
                 self.with_bytes(&head, &tail[..padding], |bytes| reply.bulk(bytes))
             }
             Format::Values => {
-                check_bytes("the reply", format.least_reply(self.nbytes(), self.dtype.itemsize()), limit)?;
+                check_bytes("the reply", format.reply_bytes(self.nbytes(), self.dtype), limit)?;
                 self.with_bytes(&[], &[], |bytes| {
                     reply.array(self.size());
                     bytes
@@ -373,7 +384,7 @@ impl<'a> Content<'a> {
                 })
             }
             Format::Json => {
-                check_bytes("the reply", format.least_reply(self.nbytes(), self.dtype.itemsize()), limit)?;
+                check_bytes("the reply", format.reply_bytes(self.nbytes(), self.dtype), limit)?;
                 let mut out = Vec::new();
                 self.with_bytes(&[], &[], |bytes| json::write(self.dtype, &self.shape, bytes, &mut out))??;
                 check_bytes("the reply", out.len(), limit)?;

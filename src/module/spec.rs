@@ -330,7 +330,7 @@ pub const CODEC: ArgSpec = one_of(
 .optional();
 
 /// `CHUNK`.
-pub const CHUNK: ArgSpec = string("chunk-shape").after("CHUNK").optional();
+pub const CHUNK: ArgSpec = one_of("chunk", &[string("chunk-shape"), word("auto", "AUTO")]).after("CHUNK").optional();
 
 /// `IFDEQ` or `IFDNE`.
 pub const DIGEST_CONDITION: ArgSpec =

@@ -7,10 +7,11 @@ use super::config;
 use super::db::Db;
 use super::error::{Refusal, Result};
 use super::input::{self, check_bytes};
+use crate::nd::array::Array;
 use crate::nd::dtype::{Dtype, Kind};
 use crate::nd::error::{quoted, Error};
 use crate::nd::format::{Dense, Elements};
-use crate::nd::index::{Basic, Selection};
+use crate::nd::index::{Basic, Index, Selection};
 use crate::nd::kernels::cast::cast_slices;
 use crate::nd::kernels::promote::Casting;
 use crate::nd::memory::{self, Buffer};
@@ -129,6 +130,60 @@ impl<'g> Loaded<'g> {
         cast_slices(self.dtype, std::iter::once(self.bytes()), to, memory::bytes_mut(&mut buffer, nbytes));
         Ok(Loaded { dtype: to, shape: self.shape, bytes: Bytes::Buffer(buffer, nbytes) })
     }
+}
+
+/// Where a write goes: an index, and how much text it was.
+pub struct Target {
+    index: Index,
+    text: usize,
+}
+
+impl Target {
+    /// Points that lists may always make, however small the array.
+    const FEW: usize = 1 << 16;
+    /// Elements that may always be written, however small the array: rows, each in one go.
+    const MANY: usize = 1 << 26;
+
+    /// Reads the index of a write. No text selects everything where something is read; a write must say so by `...`, since an
+    /// empty text may be a variable that somebody forgot to set.
+    ///
+    /// # Errors
+    /// `INDEX` for an empty text, and what is wrong with another.
+    pub fn parse(args: &mut Args<'_>) -> Result<Target> {
+        let text = args.bytes("an index")?;
+        let empty = || Error::IndexSyntax {
+            column: 1,
+            what: "no index says where to write (use ... for the whole array)".into(),
+        };
+        if text.trim_ascii().is_empty() {
+            return Err(empty().into());
+        }
+        Ok(Target { index: Index::parse(text)?, text: text.len() })
+    }
+
+    /// What it selects of an array. Lists that broadcast can name a few elements over and over: a write, which holds up every
+    /// other client, takes no more points than the array has elements or the text has bytes.
+    ///
+    /// # Errors
+    /// `LIMIT`, and those of [`Index::resolve`].
+    pub fn resolve(&self, array: &Array) -> Result<Selection> {
+        let selection = self.index.resolve(&array.shape())?;
+        if let Selection::Advanced(advanced) = &selection {
+            let most_points = array.size().max(self.text).max(Target::FEW);
+            check("the points to write to", advanced.point_count(), most_points, "points")?;
+            let most = array.size().max(Target::MANY);
+            check("the elements to write to", advanced.out_shape().len_or_max(), most, "elements")?;
+        }
+        Ok(selection)
+    }
+}
+
+fn check(what: &'static str, given: usize, limit: usize, unit: &'static str) -> Result<()> {
+    if given > limit {
+        let (given, limit) = (given as u128, limit as u128); // widening
+        return Err(Error::Limit { what, given, limit, unit }.into());
+    }
+    Ok(())
 }
 
 /// A literal beside elements of dtype `to`: it takes that dtype, where it is of its kind or an earlier one.

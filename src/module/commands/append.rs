@@ -60,12 +60,18 @@ impl Command for Append {
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let key = args.next("a key")?;
         let given = Given::array_or_key(args)?;
-        let axis = if args.word("AXIS") { args.integer("the axis", i64::MIN)? } else { 0 };
-        let most = match args.word("MAXLEN") {
-            true => Some(usize::try_from(args.integer("MAXLEN", 0)?).unwrap_or(usize::MAX)),
-            false => None,
-        };
-        Ok(Call { key, given, axis, most, condition: IfDigest::take(args)? })
+        let (mut axis, mut most) = (None, None);
+        let condition = IfDigest::take_beside(args, |args| {
+            if axis.is_none() && args.word("AXIS") {
+                axis = Some(args.integer("the axis", i64::MIN)?);
+            } else if most.is_none() && args.word("MAXLEN") {
+                most = Some(usize::try_from(args.integer("MAXLEN", 0)?).unwrap_or(usize::MAX));
+            } else {
+                return Ok(false);
+            }
+            Ok(true)
+        })?;
+        Ok(Call { key, given, axis: axis.unwrap_or(0), most, condition })
     }
 
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {

@@ -16,7 +16,7 @@ pub struct AttrSet;
 impl Command for AttrSet {
     const SPEC: Spec = Spec {
         name: "ND.ATTRSET",
-        flags: "write deny-oom fast",
+        flags: "write deny-oom",
         since: "0.1.0",
         summary: "Sets attributes of an array: names with JSON texts.",
         complexity: "O(A) where A is the number of attributes",
@@ -65,7 +65,7 @@ pub struct AttrGet;
 impl Command for AttrGet {
     const SPEC: Spec = Spec {
         name: "ND.ATTRGET",
-        flags: "readonly fast",
+        flags: "readonly",
         since: "0.1.0",
         summary: "Returns attributes of an array.",
         complexity: "O(A) where A is the number of attributes",
@@ -120,7 +120,7 @@ pub struct AttrDel;
 impl Command for AttrDel {
     const SPEC: Spec = Spec {
         name: "ND.ATTRDEL",
-        flags: "write fast",
+        flags: "write",
         since: "0.1.0",
         summary: "Removes attributes of an array.",
         complexity: "O(A) where A is the number of attributes",

@@ -101,8 +101,15 @@ impl Command for Create {
         let key = args.next("a key")?;
         let (dtype, _) = args.dtype()?;
         let shape = args.shape()?;
-        let content = content(args, dtype)?;
-        let options = SetOptions::parse(args, super::set::OPTIONS)?;
+        let mut found = None;
+        let options = SetOptions::parse_with(args, super::set::OPTIONS, CONTENTS, |args| {
+            if found.is_none() {
+                found = content(args, dtype)?;
+                return Ok(found.is_some());
+            }
+            Ok(false)
+        })?;
+        let content = found.unwrap_or_else(|| Content::Fill(Scalar::zero(dtype)));
         Ok(Call { key, dtype, shape, content, options })
     }
 
@@ -137,23 +144,27 @@ fn number(args: &mut Args<'_>, what: &str) -> Result<Number> {
     Ok(Number::parse(args.bytes(what)?)?)
 }
 
-fn content(args: &mut Args<'_>, dtype: Dtype) -> Result<Content> {
+/// The words that [`content`] reads.
+const CONTENTS: &str = "FILL, ARANGE, LINSPACE, EYE, RANDOM";
+
+/// Reads what the elements are to be, if that comes next.
+fn content(args: &mut Args<'_>, dtype: Dtype) -> Result<Option<Content>> {
     if args.word("FILL") {
-        return Ok(Content::Fill(Scalar::parse(args.bytes("the value")?, dtype)?));
+        return Ok(Some(Content::Fill(Scalar::parse(args.bytes("the value")?, dtype)?)));
     }
     if args.word("ARANGE") {
         let (start, step) = (number(args, "start")?, number(args, "step")?);
-        return Ok(Content::Made(Recipe::Arange { start, step }));
+        return Ok(Some(Content::Made(Recipe::Arange { start, step })));
     }
     if args.word("LINSPACE") {
         let (start, stop) = (number(args, "start")?, number(args, "stop")?);
-        return Ok(Content::Made(Recipe::Linspace { start, stop }));
+        return Ok(Some(Content::Made(Recipe::Linspace { start, stop })));
     }
     if args.word("EYE") {
-        return Ok(Content::Made(Recipe::Eye { k: number(args, "the diagonal")? }));
+        return Ok(Some(Content::Made(Recipe::Eye { k: number(args, "the diagonal")? })));
     }
     if !args.word("RANDOM") {
-        return Ok(Content::Fill(Scalar::zero(dtype)));
+        return Ok(None);
     }
     let recipe: fn(Number, Number, u64) -> Recipe = match args.bytes("a distribution")? {
         w if w.eq_ignore_ascii_case(b"UNIFORM") => |low, high, seed| Recipe::Uniform { low, high, seed },
@@ -167,14 +178,14 @@ fn content(args: &mut Args<'_>, dtype: Dtype) -> Result<Content> {
     let (a, b) = (number(args, "the distribution's first number")?, number(args, "the distribution's second number")?);
     let at = args.position();
     if !args.word("SEED") {
-        return Ok(Content::Unseeded(recipe, a, b, at));
+        return Ok(Some(Content::Unseeded(recipe, a, b, at)));
     }
     let text = args.bytes("the seed")?;
     let seed = std::str::from_utf8(text)
         .ok()
         .and_then(|s| s.parse().ok())
         .ok_or_else(|| Error::value(format!("SEED '{}' is not an integer from 0 to {}", quoted(text), u64::MAX)))?;
-    Ok(Content::Made(recipe(a, b, seed)))
+    Ok(Some(Content::Made(recipe(a, b, seed))))
 }
 
 fn make(recipe: &Recipe, dtype: Dtype, shape: &Shape, store: &StoreOptions) -> Result<Array> {

@@ -1,6 +1,6 @@
 //! `ND.HISTOGRAM key bins [RANGE lo hi] [SLICE index] [WHERE maskkey] [format]`
 
-use super::reduce::{options, Call, NO_MORE, SLICE, WHERE};
+use super::reduce::{options_beside, Call, NO_MORE, SLICE, WHERE};
 use crate::module::args::Args;
 use crate::module::cost::{Cost, Work};
 use crate::module::db::Db;
@@ -57,8 +57,15 @@ impl Command for Histogram {
     fn parse<'a>(args: &mut Args<'a>) -> Result<Self::Call<'a>> {
         let key = args.next("a key")?;
         let bins = usize::try_from(args.integer("the number of bins", 1)?).unwrap_or(usize::MAX);
-        let range = if args.word("RANGE") { Some((bound(args)?, bound(args)?)) } else { None };
-        Ok((Ask { bins, range }, options(key, args, NO_MORE)?))
+        let mut range = None;
+        let call = options_beside(key, args, NO_MORE, |args| {
+            let given = range.is_none() && args.word("RANGE");
+            if given {
+                range = Some((bound(args)?, bound(args)?));
+            }
+            Ok(given)
+        })?;
+        Ok((Ask { bins, range }, call))
     }
 
     fn run((ask, call): Self::Call<'_>, db: &Db<'_>) -> Result<()> {
@@ -89,6 +96,12 @@ fn answer(ask: &Ask, format: Format, view: &View, reply: &Reply) -> Result<()> {
     };
     let (low, high) = Counts::widened(range);
     let mut counts = Counts::new(view.dtype(), low, high, ask.bins)?;
+    let edges: Vec<f64> = (0..=ask.bins).map(|bin| counts.edge(bin)).collect();
+    if edges.windows(2).any(|pair| pair[0] >= pair[1]) {
+        let what =
+            format!("{} bins are too many for the range from {low:?} to {high:?}: some would hold nothing", ask.bins);
+        return Err(Error::value(what).into());
+    }
     let dtype = view.dtype();
     view.blocks(&mut |block| {
         match (&block.elements, block.mask) {
@@ -103,7 +116,6 @@ fn answer(ask: &Ask, format: Format, view: &View, reply: &Reply) -> Result<()> {
         }
         Ok(())
     })?;
-    let edges: Vec<f64> = (0..=ask.bins).map(|bin| counts.edge(bin)).collect();
     let contents = [
         Content::own(Dtype::Int64, Shape::from([ask.bins]), bytemuck::cast_slice(counts.counts()))?,
         Content::own(Dtype::Float64, Shape::from([ask.bins + 1]), bytemuck::cast_slice(&edges))?,

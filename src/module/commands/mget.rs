@@ -140,7 +140,7 @@ fn reply_each(parts: &[Part], format: Format, reply: &Reply) -> Result<()> {
     let mut least = 0usize;
     for content in contents.iter().flatten() {
         content.check(format)?;
-        least = least.saturating_add(format.least_reply(content.nbytes(), content.dtype.itemsize()));
+        least = least.saturating_add(format.reply_bytes(content.nbytes(), content.dtype));
     }
     check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
     reply.array(contents.len());

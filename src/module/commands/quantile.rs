@@ -1,6 +1,6 @@
 //! `ND.MEDIAN key [options]` and `ND.QUANTILE key q[,q...] [METHOD m] [options]`
 
-use super::reduce::{options, Ask, Call, AXIS, KEEPDIMS, NO_MORE, SKIPNAN, SLICE, WHERE};
+use super::reduce::{options_beside, Ask, Call, AXIS, KEEPDIMS, NO_MORE, SKIPNAN, SLICE, WHERE};
 use crate::module::args::Args;
 use crate::module::config;
 use crate::module::cost::{Cost, Work};
@@ -122,16 +122,19 @@ impl Command for Quantile {
     fn parse<'a>(args: &mut Args<'a>) -> Result<Self::Call<'a>> {
         let key = args.next("a key")?;
         let text = args.bytes("the quantiles")?;
-        let mut method = Method::Linear;
-        if args.word("METHOD") {
+        let mut method = None;
+        let call = options_beside(key, args, NO_MORE, |args| {
+            if method.is_some() || !args.word("METHOD") {
+                return Ok(false);
+            }
             let given = args.bytes("the method")?;
             let known = METHODS.iter().find(|(name, _)| given.eq_ignore_ascii_case(name.as_bytes()));
             let names = "linear, lower, higher, midpoint or nearest";
             let unknown = || Error::syntax(format!("'{}' is not a method (use {names})", quoted(given)));
-            method = known.ok_or_else(unknown)?.1;
-        }
-        let rank = Rank::quantiles(text, method)?;
-        Ok((rank, options(key, args, NO_MORE)?))
+            method = Some(known.ok_or_else(unknown)?.1);
+            Ok(true)
+        })?;
+        Ok((Rank::quantiles(text, method.unwrap_or(Method::Linear))?, call))
     }
 
     fn run((rank, call): Self::Call<'_>, db: &Db<'_>) -> Result<()> {

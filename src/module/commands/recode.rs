@@ -48,7 +48,11 @@ impl Command for Recode {
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let key = args.next("a key")?;
         let mut dry = false;
-        let options = SetOptions::parse_with(args, &["CODEC", "CHUNK"], Some(("DRYRUN", &mut dry)))?;
+        let options = SetOptions::parse_with(args, &["CODEC", "CHUNK"], "DRYRUN", |args| {
+            let given = !dry && args.word("DRYRUN");
+            dry |= given;
+            Ok(given)
+        })?;
         Ok(Call { key, options, dry })
     }
 

@@ -89,6 +89,19 @@ pub fn parse<'a>(args: &mut Args<'a>, takes: Takes) -> Result<Call<'a>> {
 /// # Errors
 /// What is wrong with them.
 pub fn options<'a>(key: Key<'a>, args: &mut Args<'a>, takes: Takes) -> Result<Call<'a>> {
+    options_beside(key, args, takes, |_| Ok(false))
+}
+
+/// [`options`] among which a command's own may stand: `own` takes one, if it comes next, and says whether it did.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn options_beside<'a>(
+    key: Key<'a>,
+    args: &mut Args<'a>,
+    takes: Takes,
+    mut own: impl FnMut(&mut Args<'a>) -> Result<bool>,
+) -> Result<Call<'a>> {
     let mut call =
         Call { key, mask: None, index: None, ask: Ask { axes: None, options: Options::default(), format: None } };
     let mut ddof = None;
@@ -108,6 +121,7 @@ pub fn options<'a>(key: Key<'a>, args: &mut Args<'a>, takes: Takes) -> Result<Ca
             call.index = Some(Index::parse(args.bytes("an index")?)?);
         } else if call.mask.is_none() && args.word("WHERE") {
             call.mask = Some(args.next("the mask's key")?);
+        } else if own(args)? {
         } else {
             options.ddof = ddof.unwrap_or(0.0);
             options.is_masked = call.mask.is_some();

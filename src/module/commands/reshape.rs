@@ -127,8 +127,15 @@ impl Command for Resize {
     fn parse<'a>(args: &mut Args<'a>) -> Result<ResizeCall<'a>> {
         let key = args.next("a key")?;
         let shape = args.shape()?;
-        let fill = if args.word("FILL") { Some(args.bytes("the value")?) } else { None };
-        Ok(ResizeCall { key, shape, fill, condition: IfDigest::take(args)? })
+        let mut fill = None;
+        let condition = IfDigest::take_beside(args, |args| {
+            let given = fill.is_none() && args.word("FILL");
+            if given {
+                fill = Some(args.bytes("the value")?);
+            }
+            Ok(given)
+        })?;
+        Ok(ResizeCall { key, shape, fill, condition })
     }
 
     fn run(call: ResizeCall<'_>, db: &Db<'_>) -> Result<()> {
@@ -182,9 +189,15 @@ impl Command for Astype {
     fn parse<'a>(args: &mut Args<'a>) -> Result<AstypeCall<'a>> {
         let key = args.next("a key")?;
         let (dtype, _) = args.dtype()?;
-        let casting =
-            if args.word("CASTING") { Casting::parse(args.bytes("a casting rule")?)? } else { Casting::Unsafe };
-        Ok(AstypeCall { key, dtype, casting, condition: IfDigest::take(args)? })
+        let mut casting = None;
+        let condition = IfDigest::take_beside(args, |args| {
+            let given = casting.is_none() && args.word("CASTING");
+            if given {
+                casting = Some(Casting::parse(args.bytes("a casting rule")?)?);
+            }
+            Ok(given)
+        })?;
+        Ok(AstypeCall { key, dtype, casting: casting.unwrap_or(Casting::Unsafe), condition })
     }
 
     fn run(call: AstypeCall<'_>, db: &Db<'_>) -> Result<()> {

@@ -7,11 +7,10 @@ use crate::module::error::{Refusal, Result};
 use crate::module::options::IfDigest;
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec, ARRAY_OR_SCALAR, IF_DIGEST};
-use crate::module::values::Given;
+use crate::module::values::{Given, Target};
 use crate::nd::array::check_broadcast;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::quoted;
-use crate::nd::index::Index;
 use crate::nd::kernels::promote::{check_cast, Casting};
 use crate::nd::shape::Shape;
 
@@ -21,7 +20,7 @@ pub struct SetSlice;
 /// A parsed call.
 pub struct Call<'a> {
     key: Key<'a>,
-    index: Index,
+    index: Target,
     given: Given<'a>,
     condition: IfDigest,
 }
@@ -50,7 +49,7 @@ impl Command for SetSlice {
 
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let key = args.next("a key")?;
-        let index = Index::parse(args.bytes("an index")?)?;
+        let index = Target::parse(args)?;
         Ok(Call { key, index, given: Given::any(args)?, condition: IfDigest::take(args)? })
     }
 
@@ -61,7 +60,7 @@ impl Command for SetSlice {
             db.reply().null();
             return Ok(());
         }
-        let (dtype, selection) = (array.dtype(), call.index.resolve(&array.shape())?);
+        let (dtype, selection) = (array.dtype(), call.index.resolve(array)?);
         let check = |dense: Dtype, shape: &Shape| {
             check_cast(dense, dtype, Casting::SameKind)?;
             check_broadcast(shape, &selection)

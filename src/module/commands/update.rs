@@ -7,11 +7,10 @@ use crate::module::error::{Refusal, Result};
 use crate::module::options::IfDigest;
 use crate::module::register::Command;
 use crate::module::spec::{key, one_of, string, word, Access, ArgSpec, Keys, Spec, ARRAY_OR_SCALAR, IF_DIGEST};
-use crate::module::values::Given;
+use crate::module::values::{Given, Target};
 use crate::nd::array::check_operand;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{quoted, Error};
-use crate::nd::index::Index;
 use crate::nd::kernels::elementwise::Operator;
 use crate::nd::shape::Shape;
 
@@ -21,7 +20,7 @@ pub struct Update;
 /// A parsed call.
 pub struct Call<'a> {
     key: Key<'a>,
-    index: Index,
+    index: Target,
     operator: Operator,
     given: Given<'a>,
     condition: IfDigest,
@@ -68,7 +67,7 @@ impl Command for Update {
 
     fn parse<'a>(args: &mut Args<'a>) -> Result<Call<'a>> {
         let key = args.next("a key")?;
-        let index = Index::parse(args.bytes("an index")?)?;
+        let index = Target::parse(args)?;
         let name = args.bytes("an operator")?;
         let operator = Operator::parse(name).ok_or_else(|| {
             let names: Vec<&str> = Operator::ALL.iter().map(|o| o.name()).collect();
@@ -84,7 +83,7 @@ impl Command for Update {
             db.reply().null();
             return Ok(());
         }
-        let (target, selection) = (array.dtype(), call.index.resolve(&array.shape())?);
+        let (target, selection) = (array.dtype(), call.index.resolve(array)?);
         let check = |value: Dtype, shape: &Shape| {
             call.operator.compute_dtype(target, value)?;
             check_operand(shape, &selection)

@@ -3,7 +3,7 @@
 //! ```text
 //! text   = value                        a bare number is an array of rank 0
 //! value  = "[" [ value { "," value } ] "]" | number | '"' complex '"'
-//! number = what a VALUES argument may be: 3  -2.5e3  NaN  inf  -Infinity  true  1+2j  (1-2j)
+//! number = what a VALUES argument may be: 3  -2.5e3  NaN  inf  -Infinity  true  1+2j  (1-2j); but no 007
 //! ```
 //!
 //! - Lists nest at most 64 deep, the rank limit. Lists of one level have one length; anything else is ragged and refused
@@ -108,8 +108,15 @@ fn bare(at: usize, word: &[u8]) -> Result<&[u8]> {
     match word {
         b"null" => Err(syntax(at, "null is no number (write NaN for a missing float)")),
         [b'{', ..] => Err(syntax(at, "an object, where nested lists of numbers are read")),
+        _ if has_leading_zero(word) => Err(syntax(at, &format!("'{}', which begins with a needless 0", quoted(word)))),
         _ => Ok(word),
     }
+}
+
+/// Whether a number has digits behind a first 0, as in `007`: JSON forbids it, and somebody may have meant octal digits.
+fn has_leading_zero(word: &[u8]) -> bool {
+    let digits = word.strip_prefix(b"-").or_else(|| word.strip_prefix(b"+")).unwrap_or(word);
+    matches!(digits, [b'0', b'0'..=b'9', ..])
 }
 
 /// Checks the structure; answers the shape and, where `infer`, the dtype.
@@ -418,6 +425,8 @@ mod tests {
             ("1 2", "SYNTAX JSON at byte 2: text behind the value"),
             ("[1,]", "SYNTAX JSON at byte 3: a number or a list expected"),
             ("[,1]", "SYNTAX JSON at byte 1: a number or a list expected"),
+            ("[1,007]", "SYNTAX JSON at byte 3: '007', which begins with a needless 0"),
+            ("-00.5", "SYNTAX JSON at byte 0: '-00.5', which begins with a needless 0"),
             ("]", "SYNTAX JSON at byte 0: a number or a list expected"),
             ("[1 2]", "SYNTAX JSON at byte 3: ',' or ']' expected"),
             ("[null]", "SYNTAX JSON at byte 1: null is no number (write NaN for a missing float)"),

@@ -262,7 +262,8 @@ impl<'a> Dict<'a> {
     }
 }
 
-/// NumPy's typestring of one of our dtypes; case matters, and names (`float64`) are no typestrings.
+/// NumPy's typestring of one of our dtypes, where case matters; or, as other writers than `numpy.save` put it and
+/// `numpy.load` reads it, a name without byte order (`float64`, `int`, `?`).
 fn parse_descr(descr: &[u8]) -> Option<(Dtype, ByteOrder)> {
     let (order, name) = match descr.split_first()? {
         (b'<' | b'|' | b'=', name) => (ByteOrder::Little, name),
@@ -270,7 +271,12 @@ fn parse_descr(descr: &[u8]) -> Option<(Dtype, ByteOrder)> {
         _ => (ByteOrder::Little, descr),
     };
     let is_named = |d: &&Dtype| d.typestring().and_then(|t| t.as_bytes().get(1..)) == Some(name);
-    Dtype::ALL.iter().find(is_named).map(|&d| (d, order))
+    if let Some(&dtype) = Dtype::ALL.iter().find(is_named) {
+        return Some((dtype, order));
+    }
+    let is_name = name.len() == descr.len() && (name.len() == 1 || !name.iter().any(u8::is_ascii_uppercase));
+    let (dtype, _) = if is_name { Dtype::parse(name).ok()? } else { return None };
+    dtype.typestring().is_some().then_some((dtype, ByteOrder::Little)) // NumPy does not know bfloat16
 }
 
 /// Everything before the elements of a `.npy` file in C order, byte for byte as `numpy.save` writes it.

@@ -150,7 +150,7 @@ impl Generator {
                 let range = high - low;
                 if !(range >= 0.0 && range.is_finite() && low.is_finite()) {
                     return Err(Error::value(format!(
-                        "RANDOM UNIFORM {low} {high}: use finite numbers, lo at most hi, and hi - lo within float64"
+                        "RANDOM UNIFORM {low:?} {high:?}: use finite numbers, lo at most hi, and hi - lo within float64"
                     )));
                 }
                 Source::Uniform { low, range, random: Pcg64::seeded(seed) }
