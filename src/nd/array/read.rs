@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{Array, Block, Chunks};
 use crate::nd::codec::{fill_with, Encoding};
 use crate::nd::error::{Error, Result};
-use crate::nd::grid::{c_steps, copy_region, Grid, PerAxis};
+use crate::nd::grid::{c_steps, copy_region, is_run, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
 use crate::nd::interrupt;
 use crate::nd::memory::{self, Buffer};
@@ -32,6 +32,34 @@ impl Array {
         })
     }
 
+    /// The elements from `start`, `len` of them, in C order, where they lie side by side in memory: in a plain array, or in one
+    /// raw chunk.
+    pub fn run_in_place(&self, start: usize, len: usize) -> Option<&[u8]> {
+        let itemsize = self.dtype.itemsize();
+        if len == 0 {
+            return Some(&[]);
+        }
+        let Some(chunks) = self.chunks() else {
+            return self.plain_bytes().map(|bytes| &bytes[start * itemsize..(start + len) * itemsize]);
+        };
+        let grid = self.grid_of(chunks);
+        if !grid.is_contiguous() {
+            return None;
+        }
+        let (place, first) = grid.chunk_of_run(start + self.hidden_elements(&grid));
+        let start = start + self.hidden_elements(&grid) - first;
+        let chunk = chunks.map.get(&place.number).filter(|c| c.encoding() == Encoding::Raw)?;
+        chunk.stored_bytes().get(start * itemsize..(start + len) * itemsize)
+    }
+
+    /// How many elements of the first chunks are hidden, where chunks are runs.
+    fn hidden_elements(&self, grid: &Grid) -> usize {
+        match grid.lead() {
+            0 => 0,
+            lead => lead * self.shape().iter().skip(1).product::<usize>(),
+        }
+    }
+
     /// Calls `f` with the elements from `start`, `len` of them, in C order, piece by piece. Raw chunks are not copied.
     ///
     /// # Errors
@@ -49,7 +77,7 @@ impl Array {
         if !grid.is_contiguous() {
             return self.visit_bands(&grid, chunks, start, len, f);
         }
-        let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
+        let start = start + self.hidden_elements(&grid);
         let end = start + len;
         let (place, mut first) = grid.chunk_of_run(start);
         let last = if end <= first + place.size() { place.number } else { grid.chunk_of_run(end - 1).0.number };
@@ -144,30 +172,30 @@ impl Array {
         let out_steps = c_steps(&counts);
         grid.parts(axes, |part| {
             interrupt::check()?;
-            let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
-                copy_region(
-                    elements,
-                    start,
-                    strides,
-                    out,
-                    out_start + part.out_start,
-                    &out_steps,
-                    &part.counts,
-                    itemsize,
-                );
+            let copy = |elements: &[u8], strides: &[isize], start: usize, out: &mut [u8]| {
+                let to = out_start + part.out_start;
+                copy_region(elements, start, strides, out, to, &out_steps, &part.counts, itemsize);
             };
             let number = part.chunk.number;
             match chunks.map.get(&number) {
+                // Neighbours that stay neighbours: decoded, if they must be, straight to where they go.
+                Some(c) if c.encoding() != Encoding::Fill && is_run(&part.chunk_strides, &out_steps, &part.counts) => {
+                    let nbytes = part.counts.iter().product::<usize>() * itemsize;
+                    let to = &mut out[(out_start + part.out_start) * itemsize..][..nbytes];
+                    c.with_parts(number, part.chunk.size() * itemsize, itemsize, |opened| {
+                        opened.part(itemsize, part.chunk_start, to);
+                    })
+                }
                 Some(c) if c.encoding() != Encoding::Fill => {
                     c.with_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
-                        copy(e, &part.chunk_strides, part.chunk_start);
+                        copy(e, &part.chunk_strides, part.chunk_start, out);
                         Ok(())
                     })
                 }
                 constant => {
                     let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
                     let still: SmallVec<[isize; 4]> = SmallVec::from_elem(0, part.counts.len());
-                    copy(element, &still, 0);
+                    copy(element, &still, 0, out);
                     Ok(())
                 }
             }
