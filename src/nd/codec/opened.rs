@@ -2,10 +2,18 @@
 //!
 //! A byte-wise codec gives all of its bytes or none, but of a shuffled chunk the bytes of some neighbours are one short
 //! stretch in each plane. So a few rows cost the codec, and nothing for the rows beside them; and what is undone is not
-//! copied again. Differences can only be summed from the front, and are undone as a whole.
+//! copied again.
+//!
+//! Differences are sums from the front. What stands before the part need not be put together for that: the bytes of each
+//! plane are added, and the sums of the planes, each in its place, are the sum of the elements.
+//!
+//! ```text
+//! planes      a0 b0 c0 | a1 b1 c1 | ...      elements before the part: a, b
+//! a + b       (a0 + b0) + (a1 + b1) << 8 + ...
+//! ```
 
 use super::filter::{Filter, Shuffle};
-use super::Encoding;
+use super::{delta, shuffle, Encoding};
 use crate::nd::error::Result;
 
 /// A chunk's bytes after the codec, before or after the filter.
@@ -13,8 +21,8 @@ use crate::nd::error::Result;
 pub enum Opened<'a> {
     /// Its elements.
     Elements(&'a [u8]),
-    /// Its elements, shuffled.
-    Shuffled(Shuffle, &'a [u8]),
+    /// Its elements behind a filter that shuffles them.
+    Filtered(Filter, &'a [u8]),
 }
 
 impl Opened<'_> {
@@ -24,8 +32,15 @@ impl Opened<'_> {
     /// Where the chunk has no such elements: a bug in the caller.
     pub fn part(&self, itemsize: usize, first: usize, out: &mut [u8]) {
         match self {
+            _ if out.is_empty() => {}
             Opened::Elements(bytes) => out.copy_from_slice(&bytes[first * itemsize..][..out.len()]),
-            Opened::Shuffled(shuffle, bytes) => shuffle.undo_part(bytes, itemsize, first, out),
+            Opened::Filtered(filter, bytes) => {
+                filter.shuffle.undo_part(bytes, itemsize, first, out);
+                if filter.delta {
+                    delta::begin(itemsize, shuffle::sums(bytes, itemsize, first), out);
+                    delta::undo(itemsize, out);
+                }
+            }
         }
     }
 }
@@ -42,19 +57,22 @@ impl Encoding {
         room: &mut [u8],
         f: impl FnOnce(&Opened<'_>) -> R,
     ) -> Result<R, &'static str> {
-        let shuffled = |filter: Filter| !filter.delta && !filter.shuffle.is_nothing(itemsize);
+        // Differences of bits stand in no bytes that could be added.
+        let has_parts = |filter: Filter| {
+            !filter.shuffle.is_nothing(itemsize) && (!filter.delta || filter.shuffle == Shuffle::Bytes)
+        };
         const BARE: Filter = Filter { delta: false, shuffle: Shuffle::Nothing };
-        let (bare, shuffle) = match self {
+        let (bare, filter) = match self {
             Encoding::Raw if source.len() == room.len() => return Ok(f(&Opened::Elements(source))),
-            Encoding::Lz4(filter) if shuffled(filter) => (Encoding::Lz4(BARE), filter.shuffle),
-            Encoding::Zstd(filter) if shuffled(filter) => (Encoding::Zstd(BARE), filter.shuffle),
+            Encoding::Lz4(filter) if has_parts(filter) => (Encoding::Lz4(BARE), filter),
+            Encoding::Zstd(filter) if has_parts(filter) => (Encoding::Zstd(BARE), filter),
             _ => {
                 self.decode(source, itemsize, room)?;
                 return Ok(f(&Opened::Elements(room)));
             }
         };
         bare.decode(source, itemsize, room)?;
-        Ok(f(&Opened::Shuffled(shuffle, room)))
+        Ok(f(&Opened::Filtered(filter, room)))
     }
 }
 
@@ -69,10 +87,13 @@ mod tests {
             encoding in prop::sample::select(Encoding::ALL),
             itemsize in prop::sample::select(vec![1usize, 2, 4, 8, 16]),
             items in 1usize..1500,
+            salt in prop::sample::select(vec![1usize, 77, 0x9e37_79b9]),
             ranges in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..6),
         ) {
             prop_assume!(encoding.suits(itemsize) && encoding != Encoding::Fill);
-            let elements: Vec<u8> = (0..items * itemsize).map(|i| ((i / itemsize) >> (i % itemsize * 3)) as u8).collect();
+            let elements: Vec<u8> = (0..items * itemsize)
+                .map(|i| ((i / itemsize).wrapping_mul(salt) >> (i % itemsize * 3 % 32)) as u8)
+                .collect();
             let mut stored = Vec::new();
             encoding.encode(&elements, itemsize, 1, &mut stored);
             let mut room = vec![0; elements.len()];

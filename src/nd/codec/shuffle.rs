@@ -42,6 +42,23 @@ pub fn unshuffle_part(source: &[u8], size: usize, first: usize, out: &mut [u8]) 
     }
 }
 
+/// What the first `count` elements of a shuffled `source` add up to, wrapping; of elements of 16 bytes, each half by itself.
+/// Bytes of equal significance are added, and no element is put together.
+pub fn sums(source: &[u8], size: usize, count: usize) -> [u64; 2] {
+    let mut sums = [0u64; 2];
+    for (j, plane) in source.chunks_exact((source.len() / size).max(1)).enumerate() {
+        let sum = byte_sum(&plane[..count]) << (8 * (j % 8)); // what is shifted out, no element has room for
+        sums[j / 8] = sums[j / 8].wrapping_add(sum);
+    }
+    sums
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn byte_sum(bytes: &[u8]) -> u64 {
+    // So many bytes as have room in 32 bits.
+    bytes.chunks(1 << 20).map(|block| u64::from(block.iter().map(|b| u32::from(*b)).sum::<u32>())).sum()
+}
+
 macro_rules! shuffles {
     ($($shuffle:ident $unshuffle:ident $word:ty;)*) => {$(
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
