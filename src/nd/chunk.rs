@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::checksum::xxh3_64;
 use triomphe::Arc;
 
-use super::codec::{self, Chooser, Encoding};
+use super::codec::{self, Chooser, Encoding, Opened};
 use super::error::{Error, Result};
 use super::memory::{self, Buffer};
 use super::stats;
@@ -184,6 +184,29 @@ impl Chunk {
         let outcome = self.decode_counted(number, itemsize, elements).and_then(|()| f(elements));
         DECODED.set(words);
         outcome
+    }
+
+    /// Calls `f` with the chunk opened: for whoever wants a part of its elements, and knows where it is to go.
+    ///
+    /// # Errors
+    /// As [`Chunk::with_elements`].
+    pub fn with_parts<R>(
+        &self,
+        number: u64,
+        nbytes: usize,
+        itemsize: usize,
+        f: impl FnOnce(&Opened<'_>) -> R,
+    ) -> Result<R> {
+        if self.0.encoding == Encoding::Raw {
+            return Ok(f(&Opened::Elements(self.stored_bytes())));
+        }
+        let mut words = DECODED.take();
+        words.resize(memory::words_for(nbytes).max(words.len()), 0);
+        let room = memory::bytes_mut(&mut words, nbytes);
+        stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
+        let outcome = self.0.encoding.open(self.stored_bytes(), itemsize, room, f);
+        DECODED.set(words);
+        outcome.map_err(|what| Error::corrupt("chunk", number as usize, what))
     }
 
     /// [`Chunk::decode_into`], to read them.

@@ -12,6 +12,7 @@ mod encoding;
 mod fill;
 mod filter;
 mod lz4;
+mod opened;
 mod pco;
 mod planes;
 mod policy;
@@ -27,6 +28,7 @@ pub use chooser::{Chooser, PAYS};
 pub use encoding::Encoding;
 pub use fill::fill_with;
 pub use filter::{Filter, Shuffle};
+pub use opened::Opened;
 pub use pco::Numbers;
 pub use policy::{Compression, Policy};
 

@@ -487,6 +487,16 @@ pub fn copy_region(
     }
 }
 
+/// Whether a block of elements is one run on both sides.
+pub(super) fn is_run(a: &[isize], b: &[isize], counts: &[usize]) -> bool {
+    let mut run = 1;
+    counts.iter().zip(a.iter().zip(b)).rev().all(|(count, (a, b))| {
+        let fits = *count == 1 || (*a == run && *b == run);
+        run *= *count as isize; // at most the size of the chunk
+        fits
+    })
+}
+
 /// One strided line, the item size fixed for the compiler.
 #[allow(clippy::too_many_arguments)]
 fn copy_strided(

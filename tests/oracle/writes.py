@@ -220,3 +220,34 @@ def check_subscripts_read_and_write_as_numpys(server, rng, some, store, expect):
 
 
 check_subscripts_read_and_write_as_numpys.cases = 1800
+
+
+def check_an_array_is_its_own_source(server, rng, some, store, expect):
+    """`KEY` of the key that is written: its elements as they were before."""
+    array = arrays.draw(rng, arrays.dtype(rng), shape(rng))
+    store(server, array, "k", *rows.storage(rng, array.shape))
+    for _ in range(4):
+        index = tuple(slice(None, None, -1) if rng.integers(2) else slice(None) for _ in array.shape)
+        token = subscripts.text(index) or "..."
+        kind = rng.integers(3)
+        before = array
+        if kind == 0:
+            array = before.copy()
+            array[whole(index)] = before
+            assert server("ND.SETSLICE", "k", token, "KEY", "k") == array.size
+        elif kind == 1:
+            with np.errstate(all="ignore"):
+                array = computed(before, index, "ADD", before)
+            assert server("ND.UPDATE", "k", token, "ADD", "KEY", "k") == array.size
+        elif array.ndim > 0 and array.size < 20_000:
+            axis, most = int(rng.integers(-array.ndim, array.ndim)), int(rng.integers(0, 2 * max(array.shape) + 2))
+            array = np.concatenate([before, before], axis=axis)
+            cut = [slice(None)] * array.ndim
+            cut[axis] = slice(max(0, array.shape[axis] - most), None)
+            array = array[tuple(cut)]
+            assert server("ND.APPEND", "k", "KEY", "k", "AXIS", axis, "MAXLEN", most) == list(array.shape)
+        expect(wire.from_elements(server("ND.GET", "k")), array, f"{token} of {before.dtype} {before.shape}, {kind}")
+    assert server("ND.VERIFY", "k") == b"OK"
+
+
+check_an_array_is_its_own_source.cases = 400

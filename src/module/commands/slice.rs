@@ -6,7 +6,7 @@ use crate::module::cost::Cost;
 use crate::module::db::Db;
 use crate::module::error::Result;
 use crate::module::input::check_bytes;
-use crate::module::output::{Body, Content, Format};
+use crate::module::output::{Body, Content, Format, Scratch};
 use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec, FORMAT};
 use crate::nd::array::Array;
@@ -46,6 +46,31 @@ pub fn read<'a>(array: &'a Array, selection: &Selection) -> Result<Content<'a>> 
     Ok(Content { dtype, shape, body })
 }
 
+/// Encoded chunks of up to so many bytes of elements are joined in a buffer that the thread keeps, each decoded straight to
+/// its place there. Longer runs are decoded chunk by chunk, several at a time.
+const JOINED: usize = 1 << 20;
+
+/// Calls `f` with the selected elements: where they are, if they lie side by side, else in a buffer that is used again.
+///
+/// # Errors
+/// `CORRUPT`, `OOM`; whatever `f` answers.
+fn with_selected(array: &Array, selection: &Selection, f: impl FnOnce(&Content<'_>) -> Result<()>) -> Result<()> {
+    let (dtype, shape) = (array.dtype(), selection.out_shape().clone());
+    let (size, nbytes) = shape.size_and_bytes(dtype)?;
+    if let Some((start, _)) = selection.as_contiguous_run(&array.shape()) {
+        if let Some(bytes) = array.run_in_place(start, size) {
+            return f(&Content { dtype, shape, body: Body::Lent(bytes) });
+        }
+        if nbytes > JOINED {
+            return f(&Content { dtype, shape, body: Body::Run(array, start) });
+        }
+    }
+    let mut scratch = Scratch::take();
+    let bytes = scratch.bytes(nbytes)?;
+    array.read_into(selection, bytes)?;
+    f(&Content { dtype, shape, body: Body::Lent(bytes) })
+}
+
 impl Command for Slice {
     const SPEC: Spec = Spec {
         name: "ND.SLICE",
@@ -72,6 +97,6 @@ impl Command for Slice {
         let selection = resolve(&array, &call.index)?;
         let effort = array.effort_of(&selection);
         let cost = call.format.cost(Cost::LEAST, effort, array.dtype().itemsize());
-        db.finish(cost, move |reply| read(&array, &selection)?.reply(call.format, reply))
+        db.finish(cost, move |reply| with_selected(&array, &selection, |content| content.reply(call.format, reply)))
     }
 }

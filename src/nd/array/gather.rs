@@ -52,6 +52,13 @@ impl Array {
             return Ok(());
         }
         let shape = self.shape();
+        // One list and nothing else: rows, as ND.TAKE has them.
+        let is_whole = |(axis, range): &(usize, AxisRange)| *range == AxisRange::whole(shape[*axis]);
+        if let Some((axis, list)) = selection.as_take() {
+            if selection.outer().iter().chain(selection.inner()).all(is_whole) && self.take_rows(axis, list, out)? {
+                return Ok(());
+            }
+        }
         // A plain array is one chunk, the whole of it.
         let whole;
         let (grid, chunks) = match self.chunks() {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{Array, Block, Chunks};
 use crate::nd::codec::{fill_with, Encoding};
 use crate::nd::error::{Error, Result};
-use crate::nd::grid::{c_steps, copy_region, Grid, PerAxis};
+use crate::nd::grid::{c_steps, copy_region, is_run, Grid, PerAxis};
 use crate::nd::index::{AxisRange, Basic, Selection};
 use crate::nd::interrupt;
 use crate::nd::memory::{self, Buffer};
@@ -32,6 +32,47 @@ impl Array {
         })
     }
 
+    /// The elements from `start`, `len` of them, in C order, where they lie side by side in memory: in a plain array, or in one
+    /// raw chunk.
+    pub fn run_in_place(&self, start: usize, len: usize) -> Option<&[u8]> {
+        let itemsize = self.dtype.itemsize();
+        if len == 0 {
+            return Some(&[]);
+        }
+        let Some(chunks) = self.chunks() else {
+            return self.plain_bytes().map(|bytes| &bytes[start * itemsize..(start + len) * itemsize]);
+        };
+        let shape = self.shape();
+        let (number, first) = match (chunks.chunk_shape.split_first(), shape.split_first()) {
+            // Most arrays: chunks of whole rows. A short read has no time for a grid.
+            (Some((height, inner)), Some((_, whole))) if inner == whole => {
+                let row = inner.iter().product::<usize>();
+                let at = start + chunks.lead * row;
+                (chunks.base + (at / (height * row)) as u64, at % (height * row))
+                // below the number of chunks
+            }
+            _ => {
+                let grid = self.grid_of(chunks);
+                if !grid.is_contiguous() {
+                    return None;
+                }
+                let at = start + self.hidden_elements(&grid);
+                let (place, chunk_start) = grid.chunk_of_run(at);
+                (place.number, at - chunk_start)
+            }
+        };
+        let chunk = chunks.map.get(&number).filter(|c| c.encoding() == Encoding::Raw)?;
+        chunk.stored_bytes().get(first * itemsize..(first + len) * itemsize)
+    }
+
+    /// How many elements of the first chunks are hidden, where chunks are runs.
+    fn hidden_elements(&self, grid: &Grid) -> usize {
+        match grid.lead() {
+            0 => 0,
+            lead => lead * self.shape().iter().skip(1).product::<usize>(),
+        }
+    }
+
     /// Calls `f` with the elements from `start`, `len` of them, in C order, piece by piece. Raw chunks are not copied.
     ///
     /// # Errors
@@ -49,7 +90,7 @@ impl Array {
         if !grid.is_contiguous() {
             return self.visit_bands(&grid, chunks, start, len, f);
         }
-        let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
+        let start = start + self.hidden_elements(&grid);
         let end = start + len;
         let (place, mut first) = grid.chunk_of_run(start);
         let last = if end <= first + place.size() { place.number } else { grid.chunk_of_run(end - 1).0.number };
@@ -144,30 +185,30 @@ impl Array {
         let out_steps = c_steps(&counts);
         grid.parts(axes, |part| {
             interrupt::check()?;
-            let mut copy = |elements: &[u8], strides: &[isize], start: usize| {
-                copy_region(
-                    elements,
-                    start,
-                    strides,
-                    out,
-                    out_start + part.out_start,
-                    &out_steps,
-                    &part.counts,
-                    itemsize,
-                );
+            let copy = |elements: &[u8], strides: &[isize], start: usize, out: &mut [u8]| {
+                let to = out_start + part.out_start;
+                copy_region(elements, start, strides, out, to, &out_steps, &part.counts, itemsize);
             };
             let number = part.chunk.number;
             match chunks.map.get(&number) {
+                // Neighbours that stay neighbours: decoded, if they must be, straight to where they go.
+                Some(c) if c.encoding() != Encoding::Fill && is_run(&part.chunk_strides, &out_steps, &part.counts) => {
+                    let nbytes = part.counts.iter().product::<usize>() * itemsize;
+                    let to = &mut out[(out_start + part.out_start) * itemsize..][..nbytes];
+                    c.with_parts(number, part.chunk.size() * itemsize, itemsize, |opened| {
+                        opened.part(itemsize, part.chunk_start, to);
+                    })
+                }
                 Some(c) if c.encoding() != Encoding::Fill => {
                     c.with_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
-                        copy(e, &part.chunk_strides, part.chunk_start);
+                        copy(e, &part.chunk_strides, part.chunk_start, out);
                         Ok(())
                     })
                 }
                 constant => {
                     let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
                     let still: SmallVec<[isize; 4]> = SmallVec::from_elem(0, part.counts.len());
-                    copy(element, &still, 0);
+                    copy(element, &still, 0, out);
                     Ok(())
                 }
             }
@@ -233,6 +274,36 @@ fn with_fill(element: &[u8], len: usize, f: &mut impl FnMut(&[u8]) -> Result<()>
 mod tests {
     use super::*;
     use crate::nd::array::StoreOptions;
+    use crate::nd::codec::Policy;
+    use crate::nd::dtype::Dtype;
+    use crate::nd::source::SliceSource;
+
+    #[test]
+    fn a_run_in_one_raw_chunk_is_where_it_is() {
+        let shape = Shape::from([20, 3, 50]);
+        let bytes: Vec<u8> = (0..3000u16).map(|i| i.wrapping_mul(40_503) >> 3).flat_map(u16::to_le_bytes).collect();
+        for chunk in [None, Some([4, 3, 50]), Some([1, 2, 50]), Some([20, 3, 50]), Some([4, 3, 25])] {
+            let options = StoreOptions {
+                chunk_shape: chunk.map(Shape::from),
+                policy: Policy::Raw,
+                codec_given: true,
+                ..StoreOptions::default()
+            };
+            let mut array = Array::from_source(Dtype::UInt16, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
+            for dropped in [0, 1, 6] {
+                let nothing = Shape::from([0, 3, 50]);
+                array.append(0, &[], &nothing, Some(20 - dropped), &options, usize::MAX).unwrap();
+                let mut found = 0;
+                for (start, len) in [(0, 0), (0, 1), (7, 300), (149, 2), (150, 150), (599, 2), (1900, 199)] {
+                    let all = &bytes[dropped * 300..][2 * start..2 * (start + len)];
+                    let run = array.run_in_place(start, len);
+                    found += usize::from(run.is_some());
+                    assert!(run.is_none_or(|run| run == all), "{start}, {len} of {chunk:?} without {dropped} rows");
+                }
+                assert!(found >= if chunk == Some([4, 3, 25]) { 1 } else { 2 }, "{chunk:?}, {dropped}: {found}");
+            }
+        }
+    }
 
     #[test]
     fn a_short_run_of_an_array_with_long_rows_takes_little_memory() {

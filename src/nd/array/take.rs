@@ -4,12 +4,15 @@
 //! chunks wait until all others are there, and are then taken chunk by chunk, so that each is decoded once. Everything
 //! else is a selection by one list, see gather.rs.
 
-use super::{Array, Effort};
+use super::{Array, Chunks, Effort};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::{fill_with, Encoding};
 use crate::nd::error::{Error, Result};
+use crate::nd::grid::Grid;
 use crate::nd::index::{normalize_axes, Advanced, Selection};
 use crate::nd::interrupt;
+use crate::nd::memory;
+use crate::nd::parallel::{self, Claim};
 use crate::nd::shape::Shape;
 
 /// Positions on an axis of an array, each counted from its front.
@@ -32,15 +35,32 @@ struct Waiting {
 /// Rows that are looked up before the first of them is copied.
 const BLOCK: usize = 64;
 
-/// Where a row is.
+/// Bytes of encoded chunks that are worth a helper.
+const SHARE: usize = 1 << 20;
+
+/// So many rows of an encoded chunk are undone one by one; where there are more, all of the chunk is undone once.
+const FEW: usize = 4;
+
+/// Where rows are: all of a chunk's, or one.
 #[derive(Clone, Copy)]
 enum Found<'a> {
-    /// Its bytes.
-    Row(&'a [u8]),
+    /// Their bytes.
+    Rows(&'a [u8]),
     /// One element that stands for all of them.
     Constant(&'a [u8]),
     /// In an encoded chunk.
     Waiting,
+}
+
+impl<'a> Found<'a> {
+    /// A chunk's rows.
+    fn of(chunk: &'a Chunk) -> Found<'a> {
+        match chunk.encoding() {
+            Encoding::Raw => Found::Rows(chunk.stored_bytes()),
+            Encoding::Fill => Found::Constant(chunk.stored_bytes()),
+            _ => Found::Waiting,
+        }
+    }
 }
 
 /// Reads one byte of every cache line of the rows' beginnings. Random rows are far from the processor, and nothing here
@@ -48,13 +68,48 @@ enum Found<'a> {
 fn touch(found: &[Found<'_>]) {
     let mut all = 0;
     for found in found {
-        if let Found::Row(bytes) = found {
+        if let Found::Rows(bytes) = found {
             for line in bytes.chunks(64).take(8) {
                 all ^= line[0];
             }
         }
     }
     std::hint::black_box(all);
+}
+
+/// Copies the rows that are there, one after the other. The lengths of most rows are fixed for the compiler: a call of
+/// the C library for each takes longer than copying a short row.
+fn copy(found: &[Found<'_>], row: usize, out: &mut [u8]) {
+    fn each<const N: usize>(found: &[Found<'_>], out: &mut [u8]) {
+        for (out, found) in out.as_chunks_mut::<N>().0.iter_mut().zip(found) {
+            match found {
+                Found::Rows(bytes) => {
+                    if let Some(bytes) = bytes.first_chunk::<N>() {
+                        *out = *bytes;
+                    }
+                }
+                Found::Constant(element) => fill_with(element, out),
+                Found::Waiting => {}
+            }
+        }
+    }
+    match row {
+        8 => each::<8>(found, out),
+        16 => each::<16>(found, out),
+        32 => each::<32>(found, out),
+        64 => each::<64>(found, out),
+        128 => each::<128>(found, out),
+        256 => each::<256>(found, out),
+        _ => {
+            for (out, found) in out.chunks_exact_mut(row).zip(found) {
+                match found {
+                    Found::Rows(bytes) => out.copy_from_slice(&bytes[..row]),
+                    Found::Constant(element) => fill_with(element, out),
+                    Found::Waiting => {}
+                }
+            }
+        }
+    }
 }
 
 /// An axis of an array, from the front; the one axis that NumPy lends a scalar here.
@@ -152,96 +207,147 @@ impl Array {
             return Ok(());
         }
         let (shape, axis) = (self.shape(), positions.axis);
-        let is_first = shape.iter().take(axis).all(|d| *d == 1);
-        let row = shape.iter().skip(axis + 1).product::<usize>() * self.dtype.itemsize();
-        if let (Some(bytes), true) = (self.plain_bytes(), is_first) {
-            for (out, at) in out.chunks_exact_mut(row).zip(&positions.at) {
-                out.copy_from_slice(&bytes[at * row..][..row]);
-            }
+        if self.take_rows(axis, &positions.at, out)? {
             return Ok(());
         }
         if shape.ndim() > 0 {
-            if self.take_rows(positions, row, is_first, out)? {
-                return Ok(());
-            }
             let list = positions.at.clone();
             let selection = Advanced::take(&shape, axis, list, positions.out_shape.clone());
             return self.read_into(&Selection::Advanced(Box::new(selection)), out);
         }
         // A scalar in a chunk, as often as it is asked for.
-        let (first, rest) = out.split_at_mut(row);
+        let (first, rest) = out.split_at_mut(self.dtype.itemsize());
         self.visit_run(0, 1, |element| {
             first.copy_from_slice(element);
             Ok(())
         })?;
-        rest.chunks_exact_mut(row).for_each(|out| out.copy_from_slice(first));
+        rest.chunks_exact_mut(first.len()).for_each(|out| out.copy_from_slice(first));
         Ok(())
     }
 
-    /// [`Array::take_into`] where chunks hold whole rows, `row` bytes each; false, and nothing done, where they do not.
-    fn take_rows(&self, positions: &Positions, row: usize, is_first: bool, out: &mut [u8]) -> Result<bool> {
-        let Some(chunks) = self.chunks() else { return Ok(false) };
-        let (grid, axis) = (self.grid_of(chunks), positions.axis);
+    /// The rows at these positions of an axis into exactly as many bytes, where each of them lies in one place; false, and nothing
+    /// done, where they do not. There is a position, and a row has an element.
+    ///
+    /// # Errors
+    /// As [`Array::take_into`].
+    pub(super) fn take_rows(&self, axis: usize, positions: &[usize], out: &mut [u8]) -> Result<bool> {
+        let shape = self.shape();
+        let row = shape.iter().skip(axis + 1).product::<usize>() * self.dtype.itemsize();
+        // Outside the axis every length is 1.
+        let is_first = shape.iter().take(axis).all(|d| *d == 1);
+        if let (Some(bytes), true) = (self.plain_bytes(), is_first) {
+            for (out, at) in out.chunks_exact_mut(row).zip(positions) {
+                out.copy_from_slice(&bytes[at * row..][..row]);
+            }
+            return Ok(true);
+        }
+        let Some(chunks) = self.chunks().filter(|_| shape.ndim() > 0) else { return Ok(false) };
+        let grid = self.grid_of(chunks);
         // Rows hidden in front matter only where the rows are of the first axis.
         let is_first = is_first && (axis == 0 || grid.lead() == 0);
         let Some(height) = grid.rows_per_chunk(axis).filter(|_| is_first) else { return Ok(false) };
         let (lead, base) = (grid.lead(), grid.base());
-        // A chunk's number, and a row's place in it.
-        let locate = |at: usize| (base + ((at + lead) / height) as u64, (at + lead) % height); // below the number of chunks
         let itemsize = self.dtype.itemsize();
+        let nothing = Found::Constant(&chunks.fill[..itemsize]);
+        // Where there are no more chunks than positions, each is looked at once; else each position looks its chunk up.
+        let count = usize::try_from(grid.len()).unwrap_or(usize::MAX);
+        let mut table = Vec::new();
+        if count <= positions.len() {
+            table.resize(count, nothing);
+            for (number, chunk) in &chunks.map {
+                table[(number - base) as usize] = Found::of(chunk); // one of the grid's
+            }
+        }
+        let lookup = |place: usize| match table.is_empty() {
+            true => chunks.map.get(&(base + place as u64)).map_or(nothing, Found::of), // below the number of chunks
+            false => table[place],
+        };
         let mut waiting: Vec<Waiting> = Vec::new();
-        for (block, (out, list)) in out.chunks_mut(row * BLOCK).zip(positions.at.chunks(BLOCK)).enumerate() {
+        for (block, (out, list)) in out.chunks_mut(row * BLOCK).zip(positions.chunks(BLOCK)).enumerate() {
             if block.is_multiple_of(4096 / BLOCK) {
                 interrupt::check()?;
             }
             // Step by step for the whole block: each step waits for memory, but none of its rows for another.
-            let mut of_row: [Option<&Chunk>; BLOCK] = [None; BLOCK];
-            for (chunk, &at) in of_row.iter_mut().zip(list) {
-                *chunk = chunks.map.get(&locate(at).0);
-            }
-            let mut found = [Found::Constant(&[][..]); BLOCK];
-            for (i, (found, (&at, chunk))) in found.iter_mut().zip(list.iter().zip(of_row)).enumerate() {
-                *found = match chunk {
-                    None => Found::Constant(&chunks.fill[..itemsize]),
-                    Some(c) => match c.encoding() {
-                        Encoding::Raw => Found::Row(&c.stored_bytes()[locate(at).1 * row..][..row]),
-                        Encoding::Fill => Found::Constant(c.stored_bytes()),
-                        _ => {
-                            if waiting.is_empty() {
-                                let most = positions.at.len() - block * BLOCK;
-                                let bytes = most * std::mem::size_of::<Waiting>();
-                                waiting.try_reserve_exact(most).map_err(|_| Error::OutOfMemory { bytes })?;
-                            }
-                            let (chunk, row) = locate(at);
-                            waiting.push(Waiting { chunk, row, out: block * BLOCK + i });
-                            Found::Waiting
+            let mut places = [(0, 0); BLOCK];
+            places.iter_mut().zip(list).for_each(|(p, at)| *p = ((at + lead) / height, (at + lead) % height));
+            let mut found = [nothing; BLOCK];
+            found.iter_mut().zip(&places[..list.len()]).for_each(|(found, (place, _))| *found = lookup(*place));
+            for (i, (found, (place, at))) in found.iter_mut().zip(&places[..list.len()]).enumerate() {
+                match found {
+                    Found::Rows(bytes) => *bytes = &bytes[at * row..][..row],
+                    Found::Constant(_) => {}
+                    Found::Waiting => {
+                        if waiting.is_empty() {
+                            let most = positions.len() - block * BLOCK;
+                            let bytes = most * std::mem::size_of::<Waiting>();
+                            waiting.try_reserve_exact(most).map_err(|_| Error::OutOfMemory { bytes })?;
                         }
-                    },
-                };
+                        waiting.push(Waiting { chunk: base + *place as u64, row: *at, out: block * BLOCK + i });
+                    }
+                }
             }
             let found = &found[..list.len()];
             touch(found);
-            for (out, found) in out.chunks_exact_mut(row).zip(found) {
-                match found {
-                    Found::Row(bytes) => out.copy_from_slice(bytes),
-                    Found::Constant(element) => fill_with(element, out),
-                    Found::Waiting => {}
-                }
-            }
+            copy(found, row, out);
         }
         waiting.sort_unstable_by_key(|w| w.chunk);
-        for group in waiting.chunk_by(|a, b| a.chunk == b.chunk) {
+        let groups: Vec<&[Waiting]> = waiting.chunk_by(|a, b| a.chunk == b.chunk).collect();
+        let work = groups.len().saturating_mul(self.chunk_bytes(chunks));
+        let helpers = (work >= 2 * SHARE).then(|| parallel::helpers(work, SHARE));
+        self.take_encoded(&grid, chunks, &groups, row, helpers.as_ref().map_or(0, Claim::count), out)?;
+        Ok(true)
+    }
+
+    /// The rows of encoded chunks, a group for each: it is decoded once, by whichever thread is free, and undone as far as its
+    /// rows go.
+    fn take_encoded(
+        &self,
+        grid: &Grid,
+        chunks: &Chunks,
+        groups: &[&[Waiting]],
+        row: usize,
+        helpers: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let itemsize = self.dtype.itemsize();
+        // Calls `put` with each row's place in the output, and what writes it.
+        let each = |group: &[Waiting], put: &mut dyn FnMut(usize, &dyn Fn(&mut [u8]))| {
             interrupt::check()?;
             let number = group[0].chunk;
-            let Some(chunk) = chunks.map.get(&number) else { continue }; // it was there above
-            chunk.with_elements(number, grid.chunk(number).size() * itemsize, itemsize, |elements| {
-                for w in group {
-                    out[w.out * row..][..row].copy_from_slice(&elements[w.row * row..][..row]);
-                }
-                Ok(())
-            })?;
+            let Some(chunk) = chunks.map.get(&number) else { return Ok(()) }; // it was there before
+            let nbytes = grid.chunk(number).size() * itemsize;
+            if group.len() > FEW || group.len() * row > nbytes / 4 {
+                return chunk.with_elements(number, nbytes, itemsize, |elements| {
+                    group.iter().for_each(|w| {
+                        put(w.out, &|out: &mut [u8]| out.copy_from_slice(&elements[w.row * row..][..row]));
+                    });
+                    Ok(())
+                });
+            }
+            chunk.with_parts(number, nbytes, itemsize, |opened| {
+                group
+                    .iter()
+                    .for_each(|w| put(w.out, &|out: &mut [u8]| opened.part(itemsize, w.row * row / itemsize, out)));
+            })
+        };
+        if helpers == 0 {
+            let mut put = |at: usize, write: &dyn Fn(&mut [u8])| write(&mut out[at * row..][..row]);
+            return groups.iter().try_for_each(|group| each(group, &mut put));
         }
-        Ok(true)
+        let make = |i: usize| {
+            let group = groups[i];
+            let mut rows = memory::bytes_with_capacity(group.len() * row)?;
+            rows.resize(group.len() * row, 0);
+            let mut next = rows.chunks_exact_mut(row);
+            each(group, &mut |_, write| next.next().into_iter().for_each(write))?;
+            Ok((group, rows))
+        };
+        parallel::in_order(groups.len(), helpers, make, |(group, rows)| {
+            for (w, bytes) in group.iter().zip(rows.chunks_exact(row)) {
+                out[w.out * row..][..row].copy_from_slice(bytes);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -290,8 +396,11 @@ mod tests {
                 let selection = Index::parse(text.as_bytes()).unwrap().resolve(&shape).unwrap();
                 let (out_shape, got) = taken(&array, axis as i64 - dims.len() as i64, &list).unwrap();
                 prop_assert_eq!(&out_shape, selection.out_shape());
-                let want = array.read(&selection).unwrap();
-                prop_assert_eq!(&got[..], memory::bytes(&want, got.len()), "{} of {}", text, shape);
+                let want: Vec<u8> =
+                    selection.positions(&shape).flat_map(|p| bytes[2 * p..2 * p + 2].iter().copied()).collect();
+                prop_assert_eq!(&got, &want, "{} of {}", text, shape);
+                let read = array.read(&selection).unwrap();
+                prop_assert_eq!(memory::bytes(&read, want.len()), &want[..], "{} of {}, read", text, shape);
             }
         }
     }
@@ -317,6 +426,50 @@ mod tests {
         assert!((16..2048).contains(&decoded), "{decoded} chunks decoded");
         for (row, at) in got.chunks_exact(256).zip(&list) {
             assert_eq!(row, (*at as u32).to_le_bytes().repeat(64));
+        }
+    }
+
+    #[test]
+    fn rows_of_every_length_come_from_raw_constant_and_encoded_chunks_with_any_help() {
+        for cols in [1usize, 2, 4, 8, 9, 16, 32, 64, 100, 512] {
+            let shape = Shape::from([2000, cols]);
+            // Chunks of 100 rows: counters, one value, noise, and nothing at all.
+            let element = |i: usize| match i / cols / 100 % 4 {
+                0 => (i / 3) as u32,
+                1 => 7,
+                2 => (i as u32).wrapping_mul(2_654_435_761).rotate_left(i as u32 % 31),
+                _ => 0,
+            };
+            let bytes: Vec<u8> = (0..2000 * cols).flat_map(|i| element(i).to_le_bytes()).collect();
+            let options = StoreOptions {
+                policy: Policy::Lz4,
+                chunk_shape: Some(Shape::from([100usize.max(256 / cols), cols])),
+                inline_bytes: 0,
+                ..StoreOptions::default()
+            };
+            let array = Array::from_source(Dtype::UInt32, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
+            for count in [3, 70, 1500] {
+                let list: Vec<usize> = (0..count).map(|i| i * 1013 % 2000).collect();
+                let want: Vec<u8> = list.iter().flat_map(|at| bytes[at * cols * 4..][..cols * 4].to_vec()).collect();
+                let mut got = vec![0xAA; want.len()];
+                assert!(array.take_rows(0, &list, &mut got).unwrap());
+                assert!(got == want, "{count} rows of {cols}");
+                let (chunks, grid) = (array.chunks().unwrap(), array.grid().unwrap());
+                let height = grid.chunk_shape()[0];
+                let mut waiting: Vec<Waiting> = list
+                    .iter()
+                    .enumerate()
+                    .map(|(out, at)| Waiting { chunk: (at / height) as u64, row: at % height, out })
+                    .filter(|w| chunks.map.contains_key(&w.chunk))
+                    .collect();
+                waiting.sort_by_key(|w| w.chunk);
+                let groups: Vec<&[Waiting]> = waiting.chunk_by(|a, b| a.chunk == b.chunk).collect();
+                for helpers in [0, 1, 3] {
+                    let mut got = vec![0; want.len()];
+                    array.take_encoded(&grid, chunks, &groups, cols * 4, helpers, &mut got).unwrap();
+                    assert!(got == want, "{count} rows of {cols}, {helpers} helpers");
+                }
+            }
         }
     }
 

@@ -33,13 +33,19 @@ pub fn bitshuffle(source: &[u8], size: usize, out: &mut [u8]) {
 
 /// Writes the elements of a bit-shuffled `source` to `out`.
 pub fn unshuffle(source: &[u8], size: usize, out: &mut [u8]) {
+    unshuffle_part(source, size, 0, out);
+}
+
+/// Writes the elements of a bit-shuffled `source` from `first` on to `out`, as many as it has room for. Both ends are multiples of
+/// eight, or the end of all.
+pub fn unshuffle_part(source: &[u8], size: usize, first: usize, out: &mut [u8]) {
     match size {
-        1 => unshuffle_1(source, out),
-        2 => unshuffle_2(source, out),
-        4 => unshuffle_4(source, out),
-        8 => unshuffle_8(source, out),
-        16 => unshuffle_16(source, out),
-        _ => out.copy_from_slice(source),
+        1 => unshuffle_1(source, first, out),
+        2 => unshuffle_2(source, first, out),
+        4 => unshuffle_4(source, first, out),
+        8 => unshuffle_8(source, first, out),
+        16 => unshuffle_16(source, first, out),
+        _ => out.copy_from_slice(&source[first * size..][..out.len()]),
     }
 }
 
@@ -73,16 +79,16 @@ macro_rules! shuffles {
         }
 
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
-        fn $unshuffle(source: &[u8], out: &mut [u8]) {
+        fn $unshuffle(source: &[u8], first: usize, out: &mut [u8]) {
             const SIZE: usize = std::mem::size_of::<$word>();
             let items = out.as_chunks_mut::<SIZE>().0;
             let (whole, rest) = items.split_at_mut(items.len() / 8 * 8);
-            let plane_len = whole.len() / 8;
+            let plane_len = source.len() / SIZE / 8;
             for (b, block) in whole.chunks_mut(BLOCK).enumerate() {
                 let mut planes = [[0; BLOCK]; SIZE];
                 for (j, plane) in planes.iter_mut().enumerate() {
                     let mut rows: [[u64; 8]; 8] = std::array::from_fn(|k| {
-                        let start = (8 * j + k) * plane_len + b * ROW;
+                        let start = (8 * j + k) * plane_len + first / 8 + b * ROW;
                         row(&source[start..start + block.len() / 8])
                     });
                     turn(&mut rows);

@@ -32,6 +32,18 @@ pub fn undo(itemsize: usize, elements: &mut [u8]) {
     }
 }
 
+/// Adds to the first element's difference what those before it add up to, so that [`undo`] can begin there: of elements of 16
+/// bytes, the sum of each half.
+pub fn begin(itemsize: usize, sums: [u64; 2], elements: &mut [u8]) {
+    let width = itemsize.min(8);
+    for (word, sum) in elements[..itemsize].chunks_exact_mut(width).zip(sums) {
+        let mut bytes = [0; 8];
+        bytes[..width].copy_from_slice(word);
+        let sum = u64::from_le_bytes(bytes).wrapping_add(sum).to_le_bytes();
+        word.copy_from_slice(&sum[..width]);
+    }
+}
+
 macro_rules! differences {
     ($($apply:ident $undo:ident $word:ty, $back:literal;)*) => {$(
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]

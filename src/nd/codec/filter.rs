@@ -136,8 +136,12 @@ fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     &mut buffer[..len]
 }
 
+/// Fewer elements than this are put together byte by byte.
+const FEW: usize = 96;
+
 impl Shuffle {
-    fn is_nothing(self, itemsize: usize) -> bool {
+    /// Whether elements of this size come through unchanged.
+    pub(super) fn is_nothing(self, itemsize: usize) -> bool {
         self == Shuffle::Nothing || self == Shuffle::Bytes && itemsize == 1
     }
 
@@ -154,6 +158,33 @@ impl Shuffle {
             Shuffle::Bytes => shuffle::unshuffle(source, itemsize, out),
             Shuffle::Nothing => out.copy_from_slice(source),
             Shuffle::Bits => bitshuffle::unshuffle(source, itemsize, out),
+        }
+    }
+
+    /// [`Shuffle::undo`] of some neighbours alone: those from element `first` on that `out` has room for.
+    pub(super) fn undo_part(self, source: &[u8], itemsize: usize, first: usize, out: &mut [u8]) {
+        let (items, count) = (source.len() / itemsize, out.len() / itemsize);
+        match self {
+            _ if self.is_nothing(itemsize) => out.copy_from_slice(&source[first * itemsize..][..out.len()]),
+            Shuffle::Bytes if count < FEW => {
+                for (j, plane) in source.chunks_exact(items.max(1)).enumerate() {
+                    let bytes = &plane[first..first + count];
+                    out.iter_mut().skip(j).step_by(itemsize).zip(bytes).for_each(|(to, from)| *to = *from);
+                }
+            }
+            Shuffle::Bytes => shuffle::unshuffle_part(source, itemsize, first, out),
+            _ => {
+                // Bits of eight neighbours are one byte: from one byte's edge to another's, or to the end.
+                let (from, end) = (first / 8 * 8, (first + count).next_multiple_of(8).min(items));
+                if (from, end) == (first, first + count) {
+                    return bitshuffle::unshuffle_part(source, itemsize, first, out);
+                }
+                BUFFERS.with_borrow_mut(|[spare, _]| {
+                    let wider = room(spare, (end - from) * itemsize);
+                    bitshuffle::unshuffle_part(source, itemsize, from, wider);
+                    out.copy_from_slice(&wider[(first - from) * itemsize..][..out.len()]);
+                });
+            }
         }
     }
 }

@@ -28,13 +28,35 @@ pub fn shuffle(source: &[u8], size: usize, out: &mut [u8]) {
 
 /// Writes the elements of a shuffled `source` to `out`.
 pub fn unshuffle(source: &[u8], size: usize, out: &mut [u8]) {
+    unshuffle_part(source, size, 0, out);
+}
+
+/// Writes the elements of a shuffled `source` from `first` on to `out`, as many as it has room for.
+pub fn unshuffle_part(source: &[u8], size: usize, first: usize, out: &mut [u8]) {
     match size {
-        2 => unshuffle_2(source, out),
-        4 => unshuffle_4(source, out),
-        8 => unshuffle_8(source, out),
-        16 => unshuffle_16(source, out),
-        _ => out.copy_from_slice(source),
+        2 => unshuffle_2(source, first, out),
+        4 => unshuffle_4(source, first, out),
+        8 => unshuffle_8(source, first, out),
+        16 => unshuffle_16(source, first, out),
+        _ => out.copy_from_slice(&source[first * size..][..out.len()]),
     }
+}
+
+/// What the first `count` elements of a shuffled `source` add up to, wrapping; of elements of 16 bytes, each half by itself.
+/// Bytes of equal significance are added, and no element is put together.
+pub fn sums(source: &[u8], size: usize, count: usize) -> [u64; 2] {
+    let mut sums = [0u64; 2];
+    for (j, plane) in source.chunks_exact((source.len() / size).max(1)).enumerate() {
+        let sum = byte_sum(&plane[..count]) << (8 * (j % 8)); // what is shifted out, no element has room for
+        sums[j / 8] = sums[j / 8].wrapping_add(sum);
+    }
+    sums
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn byte_sum(bytes: &[u8]) -> u64 {
+    // So many bytes as have room in 32 bits.
+    bytes.chunks(1 << 20).map(|block| u64::from(block.iter().map(|b| u32::from(*b)).sum::<u32>())).sum()
 }
 
 macro_rules! shuffles {
@@ -64,14 +86,14 @@ macro_rules! shuffles {
         }
 
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
-        fn $unshuffle(source: &[u8], out: &mut [u8]) {
+        fn $unshuffle(source: &[u8], first: usize, out: &mut [u8]) {
             const SIZE: usize = std::mem::size_of::<$word>();
             let items = out.as_chunks_mut::<SIZE>().0;
-            let n = items.len();
+            let n = source.len() / SIZE;
             for (b, block) in items.chunks_mut(BLOCK).enumerate() {
                 let mut planes = [[0; BLOCK]; SIZE];
                 for (j, plane) in planes.iter_mut().enumerate() {
-                    let start = j * n + b * BLOCK;
+                    let start = j * n + first + b * BLOCK;
                     plane[..block.len()].copy_from_slice(&source[start..start + block.len()]);
                 }
                 let mut words = [0; BLOCK];

@@ -9,8 +9,15 @@
 //!
 //! Why one of our own beside `lz4_flex`, which encodes: a shuffled plane of like bytes is one match of offset 1 and of
 //! thousands of bytes, which the crate copies byte by byte. Here a match that overlaps itself is copied by doubling, so that
-//! a long run costs what filling memory costs. Every read and write is checked; a test decodes what the crate encodes,
-//! and damaged blocks, with both, and wants the same.
+//! a long run costs what filling memory costs. Short pieces are copied in words of 16 bytes, more than is wanted where
+//! there is room for more: what follows writes over the rest, and nothing is called to copy five bytes. Every read and
+//! write is checked; a test decodes what the crate encodes, and damaged blocks, with both, and wants the same.
+
+/// Bytes that are copied at once.
+const WORD: usize = 16;
+
+/// A match of at most this many bytes is copied in words.
+const SHORT: usize = 4 * WORD;
 
 /// Decodes all of `source` into all of `out`.
 ///
@@ -25,9 +32,14 @@ pub fn decode(source: &[u8], out: &mut [u8]) -> Result<(), &'static str> {
         let token = *source.get(at).ok_or(ENDS)?;
         at += 1;
         let literals = length(source, &mut at, token >> 4).ok_or(ENDS)?;
-        let from = source.get(at..at.checked_add(literals).ok_or(ENDS)?).ok_or(ENDS)?;
-        let to = done.checked_add(literals).and_then(|end| out.get_mut(done..end)).ok_or(FULL)?;
-        to.copy_from_slice(from);
+        match (word_at(source, at), out.get_mut(done..).and_then(|rest| rest.first_chunk_mut())) {
+            (Some(from), Some(to)) if literals <= WORD => *to = from,
+            _ => {
+                let from = source.get(at..at.checked_add(literals).ok_or(ENDS)?).ok_or(ENDS)?;
+                let to = done.checked_add(literals).and_then(|end| out.get_mut(done..end)).ok_or(FULL)?;
+                to.copy_from_slice(from);
+            }
+        }
         at += literals;
         done += literals;
         if at == source.len() {
@@ -70,12 +82,38 @@ fn length(source: &[u8], at: &mut usize, nibble: u8) -> Option<usize> {
     Some(n)
 }
 
+/// The word that begins at a place.
+fn word_at(bytes: &[u8], at: usize) -> Option<[u8; WORD]> {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied()
+}
+
 /// Copies `len` bytes from `offset` before `done` to `done`; where they overlap, what was copied repeats.
 fn copy_match(out: &mut [u8], done: usize, offset: usize, len: usize) {
     let start = done - offset;
+    let room = out.len() - done >= SHORT;
     if offset == 1 {
         let byte = out[start];
+        if len <= SHORT && room {
+            let words = out[done..done + SHORT].as_chunks_mut::<WORD>().0;
+            words.iter_mut().take(len.div_ceil(WORD)).for_each(|word| *word = [byte; WORD]);
+            return;
+        }
         out[done..done + len].fill(byte);
+        return;
+    }
+    if offset >= WORD && len <= SHORT && room {
+        // No word reaches into what it writes.
+        let (before, after) = out[start..].split_at_mut(offset);
+        if offset >= SHORT {
+            let (from, to) = (before.as_chunks::<WORD>().0, after[..SHORT].as_chunks_mut::<WORD>().0);
+            to.iter_mut().zip(from).take(len.div_ceil(WORD)).for_each(|(to, from)| *to = *from);
+            return;
+        }
+        for word in 0..len.div_ceil(WORD) {
+            if let Some(bytes) = word_at(&out[start..], word * WORD) {
+                out[done + word * WORD..][..WORD].copy_from_slice(&bytes);
+            }
+        }
         return;
     }
     // From `start` on, the first `offset + copied` bytes are right: copy as many of them as are still wanted.
