@@ -23,7 +23,7 @@ mod zstd;
 
 use super::error::Result;
 
-pub use chooser::{Chooser, PAYS};
+pub use chooser::{Chooser, ALIKE, PAYS};
 pub use encoding::Encoding;
 pub use fill::fill_with;
 pub use filter::{Filter, Shuffle};
@@ -33,6 +33,7 @@ pub use policy::{Compression, Policy};
 /// Gives back the memory that the thread keeps from chunk to chunk.
 pub fn release_scratch() {
     filter::release_scratch();
+    lz4::release_scratch();
     pco::release_scratch();
     zstd::release_scratch();
 }
