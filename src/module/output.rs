@@ -19,6 +19,7 @@ use crate::nd::error::Error;
 use crate::nd::format::{arrow, json, npy, text};
 use crate::nd::kernels::cast::cast;
 use crate::nd::memory::{self, Buffer};
+use crate::nd::parallel;
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
 
@@ -47,12 +48,26 @@ pub enum Format {
 /// shorter ones a reply of some MiB falls into so many blocks that its allocator gives them back to the kernel.
 const PIECE: usize = 256 << 10;
 
+/// Pieces that are decoded at a time where others may help: each then has some chunks to decode.
+const PIECES_AHEAD: usize = 16;
+
 /// The joining buffer is kept up to this size between calls: fresh memory would cost a page fault for every 4 KiB.
 const KEPT: usize = 64 << 20;
 
 thread_local! {
+    /// Its length is what was ever written, so that nothing is zeroed twice.
     static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static SCRATCH: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The first `len` bytes of a buffer that grows where it must; what they hold is anything.
+fn room(buffer: &mut Vec<u8>, len: usize) -> Result<&mut [u8]> {
+    if buffer.len() < len {
+        buffer.clear(); // nothing to be moved
+        buffer.try_reserve_exact(len).map_err(|_| Error::OutOfMemory { bytes: len })?;
+        buffer.resize(len, 0);
+    }
+    Ok(&mut buffer[..len])
 }
 
 /// A buffer for a reply's elements that the thread keeps from call to call; what it holds at first is anything.
@@ -246,37 +261,31 @@ impl<'a> Content<'a> {
             Body::Own(buffer) if bare => return Ok(f(memory::bytes(buffer, total))),
             Body::Lent(bytes) if bare => return Ok(f(bytes)),
             Body::Run(array, start) if bare => {
-                if let Some(bytes) = array.plain_bytes() {
-                    let first = start * self.dtype.itemsize();
-                    return Ok(f(&bytes[first..first + total]));
+                if let Some(bytes) = array.run_in_place(*start, self.size()) {
+                    return Ok(f(bytes));
                 }
             }
             _ => {}
         }
-        let mut joined = JOINED.take();
-        joined.clear();
         let need = total + head.len() + tail.len();
-        joined.try_reserve_exact(need).map_err(|_| Error::OutOfMemory { bytes: need })?;
-        joined.extend_from_slice(head);
-        let mut f = Some(f);
-        let mut outcome = None;
-        let visited = self.visit(|piece| {
-            match piece.len() == total && bare {
-                true => outcome = f.take().map(|f| f(piece)),
-                false => joined.extend_from_slice(piece),
+        let mut joined = JOINED.take();
+        let filled = room(&mut joined, need).and_then(|out| {
+            let (before, rest) = out.split_at_mut(head.len());
+            let (elements, after) = rest.split_at_mut(total);
+            before.copy_from_slice(head);
+            after.copy_from_slice(tail);
+            match &self.body {
+                Body::Run(array, start) => array.join_run(*start, elements)?,
+                Body::Own(buffer) => elements.copy_from_slice(memory::bytes(buffer, total)),
+                Body::Lent(bytes) => elements.copy_from_slice(bytes),
             }
             Ok(())
         });
-        joined.extend_from_slice(tail);
-        if visited.is_ok() {
-            if let Some(f) = f.take() {
-                outcome = Some(f(&joined));
-            }
-        }
+        let outcome = filled.map(|()| f(&joined[..need]));
+        joined.truncate(KEPT);
         joined.shrink_to(KEPT);
         JOINED.set(joined);
-        visited?;
-        Ok(outcome.expect("called once, on whichever way"))
+        outcome
     }
 
     /// The same elements in another dtype, as `astype` gives them.
@@ -394,28 +403,49 @@ impl<'a> Content<'a> {
         self.head(reply);
         reply.array(pieces);
         let mut joined = JOINED.take();
-        joined.clear();
         let mut sent = 0;
-        let outcome = self.visit(|mut bytes| {
-            while !bytes.is_empty() {
-                let wanted = PIECE.min(total - sent * PIECE) - joined.len();
-                let (part, rest) = bytes.split_at(wanted.min(bytes.len()));
-                bytes = rest;
-                if part.len() < wanted {
-                    joined.extend_from_slice(part);
-                    continue;
-                }
-                if joined.is_empty() {
-                    reply.bulk(part); // one run in memory: not joined first
-                } else {
-                    joined.extend_from_slice(part);
-                    reply.bulk(&joined);
-                    joined.clear();
-                }
-                sent += 1;
+        let outcome = match &self.body {
+            Body::Run(array, start) if array.is_encoded_run() => {
+                let mut send = |from: usize, to: usize| -> Result<()> {
+                    let out = room(&mut joined, to - from)?;
+                    array.join_run(start + from / self.dtype.itemsize(), out)?;
+                    out.chunks(PIECE).for_each(|piece| reply.bulk(piece));
+                    sent += out.len().div_ceil(PIECE);
+                    Ok(())
+                };
+                // Decoded where it is sent from: as much at a time as stays in the cache, or keeps helpers busy. Where that fails,
+                // piece by piece up to the one that does.
+                let step = if parallel::may_help() { PIECES_AHEAD * PIECE } else { PIECE };
+                (0..total).step_by(step).try_for_each(|at| {
+                    let end = total.min(at + step);
+                    send(at, end)
+                        .or_else(|_| (at..end).step_by(PIECE).try_for_each(|piece| send(piece, end.min(piece + PIECE))))
+                })
             }
-            Ok(())
-        });
+            _ => {
+                joined.clear();
+                self.visit(|mut bytes| {
+                    while !bytes.is_empty() {
+                        let wanted = PIECE.min(total - sent * PIECE) - joined.len();
+                        let (part, rest) = bytes.split_at(wanted.min(bytes.len()));
+                        bytes = rest;
+                        if part.len() < wanted {
+                            joined.extend_from_slice(part);
+                            continue;
+                        }
+                        if joined.is_empty() {
+                            reply.bulk(part); // one run in memory: not joined first
+                        } else {
+                            joined.extend_from_slice(part);
+                            reply.bulk(&joined);
+                            joined.clear();
+                        }
+                        sent += 1;
+                    }
+                    Ok(())
+                })
+            }
+        };
         JOINED.set(joined);
         // The head is out: what is missing is said in its place.
         if let Err(refusal) = outcome {
