@@ -2,6 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -12,7 +13,8 @@ use super::config;
 use super::ffi::{api, guard, log, OK};
 use crate::nd::array::Array;
 use crate::nd::error::Error;
-use crate::nd::format::rdb;
+use crate::nd::format::rdb::{self, OwnString as _};
+use crate::nd::memory::{self, Buffer};
 
 /// Nine characters, for ever: they stand in every RDB file.
 const NAME: &std::ffi::CStr = c"NDARRAY--";
@@ -69,10 +71,26 @@ impl Loaded {
         }
         Ok(Loaded { start, len })
     }
+}
 
+impl rdb::OwnString for Loaded {
     fn bytes(&self) -> &[u8] {
         // SAFETY: the server filled `len` bytes; they are ours until freed.
         unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
+    }
+
+    fn into_buffer(self, part: Range<usize>) -> Buffer {
+        let string = ManuallyDrop::new(self);
+        let words = memory::words_for(part.len());
+        assert!(words > 0 && words * 8 <= string.len, "a part of a string with a head");
+        // SAFETY: as in `bytes`, and nobody else has them. The memory is the server's allocator's, aligned to 16, and so is what
+        // our global allocator hands out and takes back (alloc.rs); all of its first `words` words are filled, and the rest is
+        // given back before a box of that size owns it.
+        unsafe {
+            std::slice::from_raw_parts_mut(string.start.cast::<u8>(), string.len).copy_within(part, 0);
+            let start = api!(RedisModule_Realloc(string.start.cast(), words * 8));
+            Box::from_raw(std::ptr::slice_from_raw_parts_mut(start.cast::<u64>(), words))
+        }
     }
 }
 
@@ -101,7 +119,7 @@ fn load(io: *mut raw::RedisModuleIO, encver: c_int) -> Result<Array, Error> {
     }
     let rdb::Header { mut array, parts, stored } = rdb::read_header(Loaded::next(io)?.bytes())?;
     for _ in 0..parts {
-        rdb::read_part(&mut array, Loaded::next(io)?.bytes())?;
+        rdb::read_own_part(&mut array, Loaded::next(io)?)?;
     }
     let missing = array.parts_missing();
     // A file may have been saved while an append-only file was being read; a payload of `RESTORE` is whole or wrong.

@@ -19,6 +19,7 @@ use crate::nd::error::Error;
 use crate::nd::format::{arrow, json, npy, text};
 use crate::nd::kernels::cast::cast;
 use crate::nd::memory::{self, Buffer};
+use crate::nd::parallel;
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
 
@@ -47,12 +48,25 @@ pub enum Format {
 /// shorter ones a reply of some MiB falls into so many blocks that its allocator gives them back to the kernel.
 const PIECE: usize = 256 << 10;
 
+/// Pieces that are decoded at a time where others may help: each then has some chunks to decode.
+const PIECES_AHEAD: usize = 16;
+
 /// The joining buffer is kept up to this size between calls: fresh memory would cost a page fault for every 4 KiB.
 const KEPT: usize = 64 << 20;
 
 thread_local! {
+    /// Its length is what was ever written, so that nothing is zeroed twice.
     static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static SCRATCH: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes a buffer at least so long; what it holds from its old end on is anything.
+fn grow(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
+    if buffer.len() < len {
+        buffer.try_reserve_exact(len - buffer.len()).map_err(|_| Error::OutOfMemory { bytes: len })?;
+        buffer.resize(len, 0);
+    }
+    Ok(())
 }
 
 /// A buffer for a reply's elements that the thread keeps from call to call; what it holds at first is anything.
@@ -260,11 +274,17 @@ impl<'a> Content<'a> {
     }
 
     /// Calls `f` with the elements piece by piece.
-    fn visit(&self, mut f: impl FnMut(&[u8]) -> crate::nd::error::Result<()>) -> Result<()> {
+    fn visit(&self, f: impl FnMut(&[u8]) -> crate::nd::error::Result<()>) -> Result<()> {
+        self.visit_from(0, f)
+    }
+
+    /// [`Content::visit`] without the first `done` bytes.
+    fn visit_from(&self, done: usize, mut f: impl FnMut(&[u8]) -> crate::nd::error::Result<()>) -> Result<()> {
+        let first = done / self.dtype.itemsize();
         match &self.body {
-            Body::Run(array, start) => Ok(array.visit_run(*start, self.size(), f)?),
-            Body::Own(buffer) => Ok(f(memory::bytes(buffer, self.nbytes()))?),
-            Body::Lent(bytes) => Ok(f(bytes)?),
+            Body::Run(array, start) => Ok(array.visit_run(start + first, self.size() - first, f)?),
+            Body::Own(buffer) => Ok(f(&memory::bytes(buffer, self.nbytes())[done..])?),
+            Body::Lent(bytes) => Ok(f(&bytes[done..])?),
         }
     }
 
@@ -280,37 +300,34 @@ impl<'a> Content<'a> {
             Body::Own(buffer) if bare => return Ok(f(memory::bytes(buffer, total))),
             Body::Lent(bytes) if bare => return Ok(f(bytes)),
             Body::Run(array, start) if bare => {
-                if let Some(bytes) = array.plain_bytes() {
-                    let first = start * self.dtype.itemsize();
-                    return Ok(f(&bytes[first..first + total]));
+                if let Some(bytes) = array.run_in_place(*start, self.size()) {
+                    return Ok(f(bytes));
                 }
             }
             _ => {}
         }
-        let mut joined = JOINED.take();
-        joined.clear();
         let need = total + head.len() + tail.len();
-        joined.try_reserve_exact(need).map_err(|_| Error::OutOfMemory { bytes: need })?;
-        joined.extend_from_slice(head);
-        let mut f = Some(f);
-        let mut outcome = None;
-        let visited = self.visit(|piece| {
-            match piece.len() == total && bare {
-                true => outcome = f.take().map(|f| f(piece)),
-                false => joined.extend_from_slice(piece),
+        let mut joined = JOINED.take();
+        if joined.len() < need {
+            joined.clear(); // nothing to be moved
+        }
+        let filled = grow(&mut joined, need).and_then(|()| {
+            let (before, rest) = joined[..need].split_at_mut(head.len());
+            let (elements, after) = rest.split_at_mut(total);
+            before.copy_from_slice(head);
+            after.copy_from_slice(tail);
+            match &self.body {
+                Body::Run(array, start) => array.join_run(*start, elements)?,
+                Body::Own(buffer) => elements.copy_from_slice(memory::bytes(buffer, total)),
+                Body::Lent(bytes) => elements.copy_from_slice(bytes),
             }
             Ok(())
         });
-        joined.extend_from_slice(tail);
-        if visited.is_ok() {
-            if let Some(f) = f.take() {
-                outcome = Some(f(&joined));
-            }
-        }
+        let outcome = filled.map(|()| f(&joined[..need]));
+        joined.truncate(KEPT);
         joined.shrink_to(KEPT);
         JOINED.set(joined);
-        visited?;
-        Ok(outcome.expect("called once, on whichever way"))
+        outcome
     }
 
     /// The same elements in another dtype, as `astype` gives them.
@@ -420,6 +437,33 @@ impl<'a> Content<'a> {
         reply.shape(&self.shape);
     }
 
+    /// Pieces of encoded chunks, each chunk decoded where it is sent from: as many at a time as stay in the cache, or keep
+    /// helpers busy. Answers how many pieces were sent, and how many bytes were decoded: fewer than all where a chunk does not
+    /// decode. What is left of them for the next piece is then all that `joined` holds.
+    fn reply_decoded(&self, array: &Array, start: usize, joined: &mut Vec<u8>, reply: &Reply) -> (usize, usize) {
+        let (total, itemsize) = (self.nbytes(), self.dtype.itemsize());
+        let step = if parallel::may_help() { PIECES_AHEAD * PIECE } else { PIECE };
+        let (mut sent, mut done, mut waiting) = (0, 0, 0);
+        while done < total {
+            let last = start + total.min(done + step) / itemsize - 1;
+            let more = ((array.chunk_end(last) - start) * itemsize).min(total) - done;
+            let have = waiting + more;
+            let is_decoded = grow(joined, have)
+                .and_then(|()| Ok(array.join_run(start + done / itemsize, &mut joined[waiting..have])?));
+            if is_decoded.is_err() {
+                joined.truncate(waiting);
+                break;
+            }
+            done += more;
+            let whole = if done == total { have } else { have / PIECE * PIECE };
+            joined[..whole].chunks(PIECE).for_each(|piece| reply.bulk(piece));
+            sent += whole.div_ceil(PIECE);
+            joined.copy_within(whole..have, 0);
+            waiting = have - whole;
+        }
+        (sent, done)
+    }
+
     /// Pieces of [`PIECE`] bytes and one that holds the rest. Their number stands in front of them; should a chunk then
     /// fail to decode, the error takes its piece's place and the rest is nil.
     fn reply_pieces(&self, reply: &Reply) -> Result<()> {
@@ -428,9 +472,14 @@ impl<'a> Content<'a> {
         self.head(reply);
         reply.array(pieces);
         let mut joined = JOINED.take();
-        joined.clear();
-        let mut sent = 0;
-        let outcome = self.visit(|mut bytes| {
+        let (mut sent, mut done) = (0, 0);
+        match &self.body {
+            Body::Run(array, start) if array.is_encoded_run() => {
+                (sent, done) = self.reply_decoded(array, *start, &mut joined, reply);
+            }
+            _ => joined.clear(),
+        }
+        let outcome = self.visit_from(done, |mut bytes| {
             while !bytes.is_empty() {
                 let wanted = PIECE.min(total - sent * PIECE) - joined.len();
                 let (part, rest) = bytes.split_at(wanted.min(bytes.len()));

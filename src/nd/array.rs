@@ -16,8 +16,10 @@ mod edit;
 mod effort;
 mod encode;
 mod gather;
+mod join;
 mod layout;
 mod memo;
+mod overwrite;
 mod packed;
 mod read;
 mod recode;
@@ -31,7 +33,7 @@ mod view;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -486,57 +488,6 @@ impl Array {
                     own.insert(number, chunk);
                 }
             }
-        }
-    }
-
-    /// Writes new elements over the old ones without any new memory; false, and nothing changed, where that cannot be.
-    ///
-    /// It can be where dtype and shape are the same and the elements are plain, or all chunks are raw, shared by nobody,
-    /// and will stay raw. Attributes go, as they do when a value is set anew.
-    pub fn overwrite(&mut self, dtype: Dtype, shape: &Shape, source: &mut dyn Source, options: &StoreOptions) -> bool {
-        if self.dtype != dtype || !self.shape.is(shape) || options.chunk_shape.is_some() {
-            return false;
-        }
-        let nbytes = self.nbytes();
-        let plain = options.keeps_plain(nbytes);
-        match &mut self.body {
-            Body::Plain(buffer) if plain => match source.next(nbytes) {
-                Ok(elements) => {
-                    memory::bytes_mut(buffer, nbytes).copy_from_slice(elements);
-                    true
-                }
-                Err(_) => false,
-            },
-            Body::Rich(rich) if !plain => {
-                let Storage::Chunked(chunks) = &mut rich.storage else { return false };
-                if rich.parts_missing > 0 || chunks.lead > 0 || chunks.policy != options.policy {
-                    return false;
-                }
-                let (Ok(small), grid) = (options.grid(dtype, shape), chunks.grid(shape, dtype)) else {
-                    return false;
-                };
-                let raw_and_ours = chunks.map.len() as u64 == grid.len()
-                    && chunks.map.values_mut().all(|c| c.encoding() == Encoding::Raw && c.buffer_mut().is_some());
-                let itemsize = dtype.itemsize();
-                let chunk_bytes = chunks.chunk_shape.len_or_max().saturating_mul(itemsize);
-                let chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
-                if !raw_and_ours
-                    || !stays_raw(&chooser, &small, itemsize, &*source)
-                    || options.raw_grid(dtype, shape, small).is_ok_and(|g| *g.chunk_shape() != chunks.chunk_shape)
-                    || !source.make_infallible(chunk_bytes)
-                {
-                    return false;
-                }
-                rich.attributes = Attributes::default();
-                rich.memo = Memo::default();
-                for (place, chunk) in grid.chunks().zip(chunks.map.values_mut()) {
-                    let elements = source.next(place.size() * dtype.itemsize()).expect("the source cannot fail");
-                    let written = chunk.overwrite(elements);
-                    debug_assert!(written, "raw and unshared, by the test above");
-                }
-                true
-            }
-            _ => false,
         }
     }
 

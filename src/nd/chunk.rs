@@ -20,13 +20,21 @@ struct Stored {
     bytes: Buffer,
     len: u32,
     encoding: Encoding,
-    /// [`UNKNOWN`] from a change in place until somebody asks.
+    /// [`UNKNOWN`] from the moment raw elements come in until somebody asks.
     checksum: AtomicU64,
+    /// What no other elements have had in this process; see [`Chunk::seal`].
+    stamp: u64,
 }
 
-/// Stands for a checksum that has not been taken since the bytes were changed in place. One that happens to be this
-/// number is taken anew each time it is asked for.
+/// Stands for a checksum that has not been taken since raw elements came in. One that happens to be this number is taken
+/// anew each time it is asked for.
 const UNKNOWN: u64 = 0;
+
+/// A number that no chunk has had before.
+fn new_stamp() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
 
 /// A chunk holds at most this many bytes of elements, whatever was asked for.
 pub const MAX_CHUNK_BYTES: usize = 16 << 20;
@@ -43,6 +51,14 @@ pub fn release_scratch() {
     DECODED.take();
     ENCODED.take();
     codec::release_scratch();
+}
+
+impl Stored {
+    /// To be called after raw elements were written.
+    fn has_changed(&mut self) {
+        *self.checksum.get_mut() = UNKNOWN;
+        self.stamp = new_stamp();
+    }
 }
 
 impl Chunk {
@@ -119,18 +135,22 @@ impl Chunk {
         }
         let bytes = memory::bytes_mut(&mut stored.bytes, sum);
         bytes[len..].copy_from_slice(elements);
-        *stored.checksum.get_mut() = UNKNOWN;
         stored.len = new;
+        stored.has_changed();
         true
     }
 
-    /// Copies bytes that are encoded already.
+    /// Copies bytes that are encoded already. Raw elements get no checksum yet: another look at all of them is a tenth of
+    /// what it takes to receive and store them.
     fn stored(encoding: Encoding, source: &[u8]) -> Result<Chunk> {
         let bytes = memory::buffer_from(source)?;
         let len = u32::try_from(source.len()).map_err(|_| Error::OutOfMemory { bytes: source.len() })?;
-        // Of the copy, not of the source: the copy is in the cache, and a fault while copying would be found.
-        let checksum = xxh3_64(memory::bytes(&bytes, source.len()));
-        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum: AtomicU64::new(checksum) })))
+        let checksum = match encoding {
+            Encoding::Raw => UNKNOWN,
+            _ => xxh3_64(memory::bytes(&bytes, source.len())),
+        };
+        let checksum = AtomicU64::new(checksum);
+        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum, stamp: new_stamp() })))
     }
 
     /// A chunk read from outside: the bytes must have the checksum, and a length that the encoding allows.
@@ -156,10 +176,29 @@ impl Chunk {
             )));
         }
         let chunk = Chunk::stored(encoding, source)?;
-        if chunk.checksum() != checksum {
-            return Err(corrupt(format!("checksum is {:016x}, {checksum:016x} was stored", chunk.checksum())));
-        }
+        chunk.must_have(number, checksum)?;
         Ok(chunk)
+    }
+
+    /// A raw chunk read from outside, in the buffer that it was read into: `nbytes` bytes, which must have the checksum.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming the chunk; `OOM` for more bytes than a chunk holds.
+    pub fn from_raw(number: u64, bytes: Buffer, nbytes: usize, checksum: u64) -> Result<Chunk> {
+        let len = u32::try_from(nbytes).map_err(|_| Error::OutOfMemory { bytes: nbytes })?;
+        let unknown = AtomicU64::new(UNKNOWN);
+        let chunk =
+            Chunk(Arc::new(Stored { bytes, len, encoding: Encoding::Raw, checksum: unknown, stamp: new_stamp() }));
+        chunk.must_have(number, checksum)?;
+        Ok(chunk)
+    }
+
+    fn must_have(&self, number: u64, checksum: u64) -> Result<()> {
+        if self.checksum() != checksum {
+            let what = format!("checksum is {:016x}, {checksum:016x} was stored", self.checksum());
+            return Err(Error::corrupt("chunk", number as usize, what));
+        }
+        Ok(())
     }
 
     /// Calls `f` with the chunk's elements, `nbytes` of them, aligned to eight: the stored bytes where they are raw,
@@ -237,7 +276,7 @@ impl Chunk {
         memory::bytes(&self.0.bytes, self.0.len as usize)
     }
 
-    /// XXH3-64 of the bytes as kept: taken when the chunk was made, or when it is first asked for after a change in place.
+    /// XXH3-64 of the bytes as kept: of encoded ones taken when the chunk was made, of raw ones when it is first asked for.
     pub fn checksum(&self) -> u64 {
         match self.0.checksum.load(Ordering::Relaxed) {
             UNKNOWN => {
@@ -250,7 +289,8 @@ impl Chunk {
         }
     }
 
-    /// Recomputes the checksum. One that was changed in place, and not saved since, has none to compare with: it gets it here.
+    /// Recomputes the checksum. Raw elements that nobody asked for theirs since they came in have none to compare with: they
+    /// get it here.
     ///
     /// # Errors
     /// `CORRUPT` naming chunk `number`.
@@ -264,15 +304,23 @@ impl Chunk {
         Err(Error::corrupt("chunk", number as usize, what))
     }
 
+    /// What these elements share with no others of this process: of encoded ones the checksum, of raw ones a number that is
+    /// new with every change. It does not change while they stay.
+    pub fn seal(&self) -> u64 {
+        match self.0.encoding {
+            Encoding::Raw => self.0.stamp,
+            _ => self.checksum(),
+        }
+    }
+
     /// Writes new raw elements over a raw chunk of the same length that nobody shares; false where that is not so.
     ///
     /// Saves the allocator a round trip, and the server the page faults of fresh memory.
     pub fn overwrite(&mut self, elements: &[u8]) -> bool {
         match Arc::get_mut(&mut self.0) {
             Some(stored) if stored.encoding == Encoding::Raw && stored.len as usize == elements.len() => {
-                let bytes = memory::bytes_mut(&mut stored.bytes, elements.len());
-                bytes.copy_from_slice(elements);
-                *stored.checksum.get_mut() = xxh3_64(bytes);
+                memory::bytes_mut(&mut stored.bytes, elements.len()).copy_from_slice(elements);
+                stored.has_changed();
                 true
             }
             _ => false,
@@ -286,7 +334,8 @@ impl Chunk {
     pub fn copy(&self) -> Result<Chunk> {
         let bytes = memory::buffer_from(self.stored_bytes())?;
         let checksum = AtomicU64::new(self.0.checksum.load(Ordering::Relaxed));
-        Ok(Chunk(Arc::new(Stored { bytes, len: self.0.len, encoding: self.0.encoding, checksum })))
+        let Stored { len, encoding, stamp, .. } = *self.0;
+        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum, stamp })))
     }
 
     /// Whether [`Chunk::edit`] would change it: raw, and shared by nobody.
@@ -299,9 +348,8 @@ impl Chunk {
     pub fn edit(&mut self, change: impl FnOnce(&mut [u8])) -> bool {
         match Arc::get_mut(&mut self.0) {
             Some(stored) if stored.encoding == Encoding::Raw => {
-                let bytes = memory::bytes_mut(&mut stored.bytes, stored.len as usize);
-                change(bytes);
-                *stored.checksum.get_mut() = UNKNOWN;
+                change(memory::bytes_mut(&mut stored.bytes, stored.len as usize));
+                stored.has_changed();
                 true
             }
             _ => false,

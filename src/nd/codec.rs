@@ -24,7 +24,7 @@ mod zstd;
 
 use super::error::Result;
 
-pub use chooser::{Chooser, PAYS};
+pub use chooser::{Chooser, ALIKE, PAYS};
 pub use encoding::Encoding;
 pub use fill::fill_with;
 pub use filter::{Filter, Shuffle};
@@ -35,6 +35,7 @@ pub use policy::{Compression, Policy};
 /// Gives back the memory that the thread keeps from chunk to chunk.
 pub fn release_scratch() {
     filter::release_scratch();
+    lz4::release_scratch();
     pco::release_scratch();
     zstd::release_scratch();
 }

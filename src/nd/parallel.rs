@@ -55,6 +55,11 @@ impl Drop for Claim {
     }
 }
 
+/// Whether there is anything in the budget now.
+pub fn may_help() -> bool {
+    BUDGET.0.load(Ordering::Relaxed) > 0
+}
+
 /// Takes at most `most` from the budget: what is there, which may be none.
 pub fn claim(most: usize) -> Claim {
     BUDGET.claim(most)

@@ -60,7 +60,7 @@ impl Command for Verify {
         args: &[key("key")],
         reply: "`OK`; a `CORRUPT` error naming the chunk; nil where the key is missing.",
         notes: &["Encoded chunks are decoded too. Small arrays have no chunks and no checksum: they are always `OK`. A raw chunk \
-                  that was changed in place is given its checksum when it is next saved or verified."],
+                  that was set or changed is given its checksum when it is next saved or verified."],
     };
 
     type Call<'a> = Key<'a>;

@@ -1,6 +1,6 @@
 //! What reductions of all elements made of each block, kept beside the chunks until the chunk changes.
 //!
-//! One table for each kind of cell that was asked for, one row for each block. A row is sealed with the chunk's checksum, which
+//! One table for each kind of cell that was asked for, one row for each block. A row is sealed with the chunk's [seal](Chunk::seal), which
 //! every change changes, and the block's place: nothing has to be told that a chunk was written, and after a write to one chunk the others are
 //! not read again. Merged in order, rows give the bits of the blocks themselves, because they are what was merged
 //! the first time.
@@ -115,7 +115,7 @@ fn seal(chunk: &Chunk, hidden: usize, part: usize, size: usize) -> u64 {
     let place = [u64::from(chunk.encoding().code()), hidden as u64, part as u64, size as u64];
     let mixed =
         place.into_iter().fold(0u64, |mixed, n| (mixed ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
-    (chunk.checksum() ^ mixed).max(1)
+    (chunk.seal() ^ mixed).max(1)
 }
 
 impl Array {

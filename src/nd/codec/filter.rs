@@ -81,6 +81,8 @@ impl Filter {
             match (self.delta, self.shuffle.is_nothing(itemsize)) {
                 (false, _) => self.shuffle.apply(source, itemsize, filtered),
                 (true, true) => delta::apply(source, itemsize, filtered),
+                (true, false)
+                    if self.shuffle == Shuffle::Bytes && shuffle::shuffle_differences(source, itemsize, filtered) => {}
                 (true, false) => {
                     let differences = room(differences, source.len());
                     delta::apply(source, itemsize, differences);
@@ -101,17 +103,24 @@ impl Filter {
         out: &mut [u8],
         decode: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut is_summed = !self.delta;
         if self.shuffle.is_nothing(itemsize) {
             decode(out)?;
         } else {
             BUFFERS.with_borrow_mut(|[_, filtered]| {
                 let filtered = room(filtered, out.len());
                 decode(filtered)?;
+                if !is_summed && self.shuffle == Shuffle::Bytes {
+                    is_summed = shuffle::unshuffle_sums(filtered, itemsize, out);
+                    if is_summed {
+                        return Ok(());
+                    }
+                }
                 self.shuffle.undo(filtered, itemsize, out);
                 Ok(())
             })?;
         }
-        if self.delta {
+        if !is_summed {
             delta::undo(itemsize, out);
         }
         Ok(())

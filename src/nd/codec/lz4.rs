@@ -25,18 +25,29 @@ thread_local! {
     /// Where the compressor remembers positions: for short inputs, and for others. 8 and 16 KiB.
     static TABLES: RefCell<(CompressTable, CompressTable)> =
         RefCell::new((CompressTable::small(), CompressTable::large()));
+    /// Where it writes. As long as it ever had to be: zeroing so much each time would take longer than copying what it becomes.
+    static BLOCK: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// See [`super::release_scratch`].
+pub fn release_scratch() {
+    BLOCK.take();
 }
 
 impl Codec for Lz4 {
     fn encode(&self, source: &[u8], itemsize: usize, _level: u8, out: &mut Vec<u8>) {
         self.filter.with_applied(source, itemsize, |filtered| {
-            let start = out.len();
-            out.resize(start + get_maximum_output_size(filtered.len()), 0);
-            let written = TABLES.with_borrow_mut(|(small, large)| {
-                let table = if filtered.len() < LARGE { small } else { large };
-                compress_into_with_table(filtered, &mut out[start..], table)
+            BLOCK.with_borrow_mut(|block| {
+                let most = get_maximum_output_size(filtered.len());
+                if block.len() < most {
+                    block.resize(most, 0);
+                }
+                let written = TABLES.with_borrow_mut(|(small, large)| {
+                    let table = if filtered.len() < LARGE { small } else { large };
+                    compress_into_with_table(filtered, block, table)
+                });
+                out.extend_from_slice(&block[..written.expect("the output has the size the compressor asks for")]);
             });
-            out.truncate(start + written.expect("the output has the size the compressor asks for"));
         });
     }
 

@@ -59,6 +59,79 @@ fn byte_sum(bytes: &[u8]) -> u64 {
     bytes.chunks(1 << 20).map(|block| u64::from(block.iter().map(|b| u32::from(*b)).sum::<u32>())).sum()
 }
 
+/// [`shuffle`] of the differences of neighbours (see [`delta`](super::delta)) in one go, which spares a walk over all bytes;
+/// false, and nothing done, for elements that are summed faster on their own.
+pub fn shuffle_differences(source: &[u8], size: usize, out: &mut [u8]) -> bool {
+    match size {
+        4 => differences_4(source, out),
+        8 => differences_8(source, out),
+        _ => return false,
+    }
+    true
+}
+
+/// Undoes [`shuffle_differences`]; false, and nothing done, where that does nothing.
+pub fn unshuffle_sums(source: &[u8], size: usize, out: &mut [u8]) -> bool {
+    match size {
+        4 => sums_4(source, out),
+        8 => sums_8(source, out),
+        _ => return false,
+    }
+    true
+}
+
+macro_rules! differences {
+    ($($shuffle:ident $unshuffle:ident $word:ty;)*) => {$(
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+        fn $shuffle(source: &[u8], out: &mut [u8]) {
+            const SIZE: usize = std::mem::size_of::<$word>();
+            let items = source.as_chunks::<SIZE>().0;
+            let mut before = 0;
+            for (b, block) in items.chunks(BLOCK).enumerate() {
+                let mut words = [0; BLOCK];
+                words[0] = <$word>::from_le_bytes(block[0]).wrapping_sub(before);
+                for ((word, after), before) in words[1..].iter_mut().zip(&block[1..]).zip(block) {
+                    *word = <$word>::from_le_bytes(*after).wrapping_sub(<$word>::from_le_bytes(*before));
+                }
+                before = <$word>::from_le_bytes(block[block.len() - 1]);
+                for j in 0..SIZE {
+                    let start = j * items.len() + b * BLOCK;
+                    for (byte, word) in out[start..start + block.len()].iter_mut().zip(&words) {
+                        *byte = (word >> (8 * j)) as u8; // the low byte is what is wanted
+                    }
+                }
+            }
+        }
+
+        #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+        fn $unshuffle(source: &[u8], out: &mut [u8]) {
+            const SIZE: usize = std::mem::size_of::<$word>();
+            let items = out.as_chunks_mut::<SIZE>().0;
+            let n = items.len();
+            let mut sum: $word = 0;
+            for (b, block) in items.chunks_mut(BLOCK).enumerate() {
+                let mut planes = [[0; BLOCK]; SIZE];
+                for (j, plane) in planes.iter_mut().enumerate() {
+                    let start = j * n + b * BLOCK;
+                    plane[..block.len()].copy_from_slice(&source[start..start + block.len()]);
+                }
+                let mut words = [0; BLOCK];
+                <$word>::join(&planes, &mut words);
+                for word in &mut words {
+                    sum = sum.wrapping_add(*word); // what is beyond the last element is 0
+                    *word = sum;
+                }
+                store(&words, block);
+            }
+        }
+    )*};
+}
+
+differences! {
+    differences_4 sums_4 u32;
+    differences_8 sums_8 u64;
+}
+
 macro_rules! shuffles {
     ($($shuffle:ident $unshuffle:ident $word:ty;)*) => {$(
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
@@ -127,6 +200,15 @@ mod tests {
                 shuffle(&source, size, &mut out);
                 unshuffle(&out, size, &mut back);
                 assert_eq!(back, source, "{items} items of {size}");
+                let (mut differences, mut at_once) = (vec![0; source.len()], vec![0; source.len()]);
+                super::super::delta::apply(&source, size, &mut differences);
+                if shuffle_differences(&source, size, &mut at_once) {
+                    let mut apart = vec![0; source.len()];
+                    shuffle(&differences, size, &mut apart);
+                    assert_eq!(at_once, apart, "{items} items of {size}");
+                    assert!(unshuffle_sums(&apart, size, &mut back));
+                    assert_eq!(back, source, "{items} items of {size}");
+                }
                 for (i, byte) in out.iter().enumerate() {
                     assert_eq!(*byte, source[i % items * size + i / items]);
                 }

@@ -19,6 +19,7 @@
 
 use crate::nd::checksum::xxh3_64;
 use std::cell::RefCell;
+use std::ops::Range;
 
 use byteorder::{ByteOrder, LittleEndian as LE};
 
@@ -28,7 +29,7 @@ use crate::nd::chunk::Chunk;
 use crate::nd::codec::{Encoding, Policy};
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
-use crate::nd::memory;
+use crate::nd::memory::{self, Buffer};
 use crate::nd::shape::Shape;
 
 /// The version this module writes. Every earlier one is read for ever.
@@ -36,6 +37,9 @@ pub const ENCVER: i32 = 1;
 
 /// A part is closed once it holds this many bytes of chunks.
 const PART_BYTES: usize = (1 << 20) - (64 << 10);
+
+/// Raw chunks of so many bytes keep the memory of the string that they came in.
+const ADOPTED: usize = 256 << 10;
 
 const PLAIN: u8 = 0;
 const CHUNKED: u8 = 1;
@@ -315,11 +319,56 @@ fn finish(r: Reader<'_>, array: &mut Array, attributes: Attributes) -> Result<()
     Ok(())
 }
 
+/// What a part's table says of one chunk.
+struct Record {
+    number: u64,
+    encoding: Encoding,
+    /// Where its bytes are in the string.
+    bytes: Range<usize>,
+    checksum: u64,
+    /// Bytes of its elements.
+    nbytes: usize,
+}
+
 /// Reads the next part of an array that [`read_header`] began. The array is changed only where the whole part holds.
 ///
 /// # Errors
 /// `CORRUPT` where anything does not hold; `OOM`.
 pub fn read_part(array: &mut Array, string: &[u8]) -> Result<()> {
+    let records = read_table(array, string)?;
+    take_chunks(array, string, records)
+}
+
+/// A part's string whose memory is the reader's own, and may become a chunk's.
+pub trait OwnString {
+    /// The string.
+    fn bytes(&self) -> &[u8];
+
+    /// A part of it, at least a word shorter than the string, moved to the front of the same memory; the rest is given back.
+    fn into_buffer(self, part: Range<usize>) -> Buffer;
+}
+
+/// [`read_part`] of a string that need not be copied: a raw chunk of a mebibyte is a part of its own, and then its buffer.
+///
+/// # Errors
+/// As [`read_part`].
+pub fn read_own_part(array: &mut Array, string: impl OwnString) -> Result<()> {
+    let records = read_table(array, string.bytes())?;
+    let [Record { number, encoding: Encoding::Raw, ref bytes, checksum, nbytes }] = records[..] else {
+        return take_chunks(array, string.bytes(), records);
+    };
+    // Shorter ones lie in smaller size classes than the string, and are copied as fast as they are moved.
+    if array.dtype() == Dtype::Bool || bytes.len() != nbytes || nbytes < ADOPTED {
+        return take_chunks(array, string.bytes(), records);
+    }
+    let buffer = string.into_buffer(bytes.clone());
+    let chunk = Chunk::from_raw(number, buffer, nbytes, checksum)?;
+    array.add_part(vec![(number, chunk)]);
+    Ok(())
+}
+
+/// Reads the table at the beginning of a part, and checks all of it but the chunks' checksums.
+fn read_table(array: &Array, string: &[u8]) -> Result<Vec<Record>> {
     let mut r = Reader { bytes: string, at: 0 };
     if array.parts_missing() == 0 {
         return Err(r.corrupt("a part more than the header says"));
@@ -332,12 +381,11 @@ pub fn read_part(array: &mut Array, string: &[u8]) -> Result<()> {
         return Err(r.corrupt("the checksum of the chunk table does not hold"));
     }
     let itemsize = array.dtype().itemsize();
-    let is_bool = array.dtype() == Dtype::Bool;
     let (Some(grid), Some(chunks)) = (array.grid(), array.chunks()) else {
         return Err(r.corrupt("a part of an array without chunks"));
     };
     let mut least = chunks.stored().next_back().map_or(0, |(n, _)| n + 1);
-    let mut list = Vec::with_capacity(count); // no more than the table, which is there
+    let mut records = Vec::with_capacity(count); // no more than the table, which is there
     for record in table.chunks_exact(RECORD) {
         let (number, encoding) = (LE::read_u64(record), record[8]);
         let (length, checksum) = (LE::read_u32(&record[9..]) as usize, LE::read_u64(&record[13..]));
@@ -347,20 +395,34 @@ pub fn read_part(array: &mut Array, string: &[u8]) -> Result<()> {
         least = number + 1;
         let encoding =
             Encoding::from_code(encoding).ok_or_else(|| r.corrupt(format!("encoding {encoding:#04x} is not known")))?;
-        let bytes = r.take(length)?;
+        let start = r.at;
+        r.take(length)?;
+        let nbytes = grid.chunk(number).size() * itemsize;
+        records.push(Record { number, encoding, bytes: start..r.at, checksum, nbytes });
+    }
+    if r.at != string.len() || records.is_empty() {
+        return Err(r.corrupt(format!("{} bytes are left over after {count} chunks", string.len() - r.at)));
+    }
+    Ok(records)
+}
+
+/// Copies the chunks of a part's table out of its string.
+fn take_chunks(array: &mut Array, string: &[u8], records: Vec<Record>) -> Result<()> {
+    let itemsize = array.dtype().itemsize();
+    let is_bool = array.dtype() == Dtype::Bool;
+    let mut list = Vec::with_capacity(records.len());
+    for Record { number, encoding, bytes, checksum, nbytes } in records {
+        let r = Reader { bytes: string, at: bytes.start };
+        let bytes = &string[bytes];
         let encoded = encoding.is_encoded();
         if is_bool && !encoded {
             check_bools(Dtype::Bool, bytes, &r)?;
         }
-        let nbytes = grid.chunk(number).size() * itemsize;
         let chunk = Chunk::from_stored(number, encoding, bytes, checksum, nbytes, itemsize)?;
         if is_bool && encoded {
             chunk.with_elements(number, nbytes, itemsize, |elements| check_bools(Dtype::Bool, elements, &r))?;
         }
         list.push((number, chunk));
-    }
-    if r.at != string.len() || list.is_empty() {
-        return Err(r.corrupt(format!("{} bytes are left over after {count} chunks", string.len() - r.at)));
     }
     array.add_part(list);
     Ok(())
@@ -392,6 +454,56 @@ mod tests {
         match array.parts_missing() {
             0 => Ok(array),
             n => Err(Error::corrupt(NAME, 0, format!("{n} parts are missing"))),
+        }
+    }
+
+    struct Own(Vec<u8>);
+
+    impl OwnString for Own {
+        fn bytes(&self) -> &[u8] {
+            &self.0
+        }
+
+        fn into_buffer(self, part: Range<usize>) -> Buffer {
+            memory::buffer_from(&self.0[part]).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_part_that_gives_its_memory_is_read_like_any_other() {
+        let noise = |i: u32| i.wrapping_mul(0x9e37_79b9).rotate_left(i % 31) as u8;
+        for (policy, nbytes) in
+            [(Policy::Raw, 2_500_001), (Policy::Raw, 400_003), (Policy::Lz4, 2_500_001), (Policy::Raw, 70_000)]
+        {
+            let bytes: Vec<u8> = (0..nbytes).map(noise).collect();
+            let options = StoreOptions { policy, ..Default::default() };
+            let shape = Shape::from([bytes.len()]);
+            let array = Array::from_source(Dtype::UInt8, &shape, &mut SliceSource::new(&bytes), &options).unwrap();
+            let strings = saved(&array);
+            let load = |strings: &[Vec<u8>]| -> Result<Array> {
+                let mut array = read_header(&strings[0])?.array;
+                strings[1..].iter().try_for_each(|part| read_own_part(&mut array, Own(part.clone())))?;
+                Ok(array)
+            };
+            let whole = load(&strings).unwrap();
+            crate::nd::array::tests::check_whole(&whole);
+            assert!(crate::nd::array::tests::all(&whole) == bytes, "{policy:?}, {nbytes}");
+            assert_eq!(whole.memory(), loaded(&strings).unwrap().memory());
+            for at in [0, 4, 12, 13, 25, 33, strings[1].len() / 2, strings[1].len() - 1] {
+                let mut damaged = strings.clone();
+                damaged[1][at] ^= 1;
+                assert_eq!(
+                    load(&damaged).unwrap_err(),
+                    loaded(&damaged).unwrap_err(),
+                    "{policy:?}, {nbytes}, byte {at}"
+                );
+                damaged[1].truncate(at);
+                assert_eq!(
+                    load(&damaged).unwrap_err(),
+                    loaded(&damaged).unwrap_err(),
+                    "{policy:?}, {nbytes}, cut at {at}"
+                );
+            }
         }
     }
 
