@@ -280,6 +280,8 @@ impl Chooser {
             Policy::Lz4 => matches!(before, Encoding::Lz4(_)),
             Policy::Zstd(_) => matches!(before, Encoding::Zstd(_)),
             Policy::Pco(_) => matches!(before, Encoding::Pco(_)),
+            // pco, which encodes slowly, is what a compactor has made of a chunk at rest.
+            Policy::Auto(Compression::Speed) => matches!(before, Encoding::Lz4(_) | Encoding::Zstd(_)),
             Policy::Auto(_) => before.is_encoded(),
         };
         if allowed && !chunk.is_empty() && !is_constant(chunk, self.dtype.itemsize()) {
