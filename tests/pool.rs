@@ -56,14 +56,14 @@ fn send<A: AsRef<[u8]>>(client: &mut Client, args: &[A]) {
     client.send_raw(&out);
 }
 
-fn id(client: &mut Client) -> String {
+fn id_of(client: &mut Client) -> String {
     client.ok(&["CLIENT", "ID"]).int().to_string()
 }
 
 /// A client whose job runs, and its id.
 fn begin_endless(server: &Server) -> (Client, String) {
     let mut client = server.client();
-    let id = id(&mut client);
+    let id = id_of(&mut client);
     send(&mut client, &["ND.SUM", "endless"]);
     wait_for(&mut server.client(), "jobs_running", 1);
     (client, id)
@@ -120,6 +120,28 @@ fn a_job_ends_soon_after_its_client_has_left() {
         wait_for(&mut server.client(), "jobs_running", 0);
     }
     wait_for(&mut server.client(), "jobs_cancelled", 6);
+    assert_sound(&server);
+}
+
+#[test]
+fn no_timeout_ends_a_client_that_waits_for_its_answer() {
+    let server = start(Server::with().config("timeout", 1));
+    let (mut busy, id) = begin_endless(&server);
+    let mut queued = server.client();
+    send(&mut queued, &["ND.SUM", "k"]);
+    let mut idle = server.client();
+    assert!(idle.ping());
+    let mut client = server.client();
+    wait_for(&mut client, "jobs_queued", 1);
+    // One that only idles is sent away, by the same cron that looks at those that wait.
+    let is_there = |client: &mut Client, id: &str| client.ok(&["CLIENT", "LIST", "ID", id]).text().contains("id=");
+    let idle_id = id_of(&mut idle);
+    wait_until(DEADLINE, "the idle client is sent away", || !is_there(&mut client, &idle_id));
+    assert!(is_there(&mut client, &id));
+    assert_eq!((count(&mut client, "jobs_running"), count(&mut client, "jobs_queued")), (1, 1));
+    end_endless(&server, &id);
+    assert!(busy.try_call(&["PING"]).is_none(), "killed");
+    assert!(matches!(queued.read(), Value::Int(_)));
     assert_sound(&server);
 }
 

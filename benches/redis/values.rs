@@ -57,6 +57,21 @@ pub fn mean_f32(bytes: &[u8]) -> f64 {
     (lanes.iter().sum::<f64>() + rest) / (bytes.len() / 4).max(1) as f64
 }
 
+/// The mean of little-endian int64 bytes, in eight lanes of f64, as `numpy.mean` would have it.
+pub fn mean_i64(bytes: &[u8]) -> f64 {
+    let mut lanes = [0.0f64; 8];
+    let blocks = bytes.chunks_exact(64);
+    let tail = blocks.remainder();
+    let number = |e: &[u8]| e.try_into().map(i64::from_le_bytes).unwrap_or(0) as f64; // rounded, as NumPy rounds
+    for block in blocks {
+        for (lane, element) in lanes.iter_mut().zip(block.chunks_exact(8)) {
+            *lane += number(element);
+        }
+    }
+    let rest: f64 = tail.chunks_exact(8).map(number).sum();
+    (lanes.iter().sum::<f64>() + rest) / (bytes.len() / 8).max(1) as f64
+}
+
 /// A size as it is said: `512 B`, `64 KiB`, `8 MiB`.
 pub fn size_name(size: usize) -> String {
     match size {

@@ -61,6 +61,8 @@ pub static MAX_RESULT_BYTES: Whole = Whole::bytes(c"max-result-bytes", 1 << 30, 
 pub static THREADS: Whole = Whole::number(c"threads", 1, 0, 256, raw::REDISMODULE_CONFIG_IMMUTABLE);
 /// `ndarray.offload-us`: work estimated to take longer, in microseconds, goes to a worker.
 pub static OFFLOAD_US: Whole = Whole::number(c"offload-us", 200, 0, 3_600_000_000, raw::REDISMODULE_CONFIG_DEFAULT);
+/// `ndarray.compact-after`: arrays that nobody has written to for so many seconds are made smaller; 0 for never.
+pub static COMPACT_AFTER: Whole = Whole::number(c"compact-after", 0, 0, 1_000_000_000, raw::REDISMODULE_CONFIG_DEFAULT);
 
 /// One of a list of words.
 pub struct Word {
@@ -89,7 +91,8 @@ fn compressions() -> Vec<(String, c_int)> {
     (0..).zip(Compression::ALL).map(|(i, c)| (c.name().to_owned(), i)).collect()
 }
 
-const NUMBERS: [&Whole; 6] = [&CHUNK_BYTES, &INLINE_BYTES, &MAX_ARRAY_BYTES, &MAX_RESULT_BYTES, &THREADS, &OFFLOAD_US];
+const NUMBERS: [&Whole; 7] =
+    [&CHUNK_BYTES, &INLINE_BYTES, &MAX_ARRAY_BYTES, &MAX_RESULT_BYTES, &THREADS, &OFFLOAD_US, &COMPACT_AFTER];
 const WORDS: [&Word; 2] = [&CODEC, &COMPRESSION];
 
 /// What the codec `auto` strives for now.

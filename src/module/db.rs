@@ -201,6 +201,53 @@ impl<'c> Db<'c> {
     }
 }
 
+/// Calls `f` with the array at a key of a database, if there is one; it may change how the array is kept, but nothing that a
+/// client could see. Nobody notices: not the access time, nor statistics, watchers or subscribers. The database stays selected.
+///
+/// On the main thread, between commands, with a context that lives.
+pub(super) fn visit_quietly<R>(
+    ctx: *mut raw::RedisModuleCtx,
+    db: c_int,
+    key: &[u8],
+    f: impl FnOnce(&mut Arc<Array>) -> R,
+) -> Option<R> {
+    // Opened for writing, a key that is missing is no miss, and one that is there no hit. What older servers do not know
+    // of these they leave alone.
+    let mode = raw::REDISMODULE_READ
+        | raw::REDISMODULE_WRITE
+        | raw::REDISMODULE_OPEN_KEY_NOTOUCH
+        | raw::REDISMODULE_OPEN_KEY_NONOTIFY
+        | raw::REDISMODULE_OPEN_KEY_NOSTATS
+        | raw::REDISMODULE_OPEN_KEY_NOEXPIRE;
+    // SAFETY: on the main thread (ffi invariant 1); the name is a string of the server's until it is freed below.
+    unsafe {
+        if api!(RedisModule_SelectDb(ctx, db)) != OK {
+            return None;
+        }
+        let name = api!(RedisModule_CreateString(ctx, key.as_ptr().cast(), key.len()));
+        let name = OwnedString { ctx, string: name, lives: std::marker::PhantomData };
+        let opened = api!(RedisModule_OpenKey(ctx, name.as_ptr(), mode as c_int));
+        let opened = OpenKey(NonNull::new(opened.cast::<raw::RedisModuleKey>())?);
+        let Holds::Array(value) = opened.holds() else { return None };
+        // SAFETY: ffi invariant 4; the reference stays the key's.
+        let mut array = ManuallyDrop::new(Arc::from_raw(value.as_ptr()));
+        Some(f(&mut array))
+    }
+}
+
+/// The array in a key that the server has opened, if it holds one.
+///
+/// # Safety
+/// The key stays open, and nothing writes to it, for as long as what is answered is used.
+pub(super) unsafe fn array_of<'k>(key: *mut raw::RedisModuleKey) -> Option<&'k Array> {
+    let opened = ManuallyDrop::new(OpenKey(NonNull::new(key)?));
+    match opened.holds() {
+        // SAFETY: ffi invariant 4.
+        Holds::Array(value) => Some(&*value.as_ptr()),
+        Holds::Nothing | Holds::Other => None,
+    }
+}
+
 /// A string of the server's that is ours to free.
 pub struct OwnedString<'d> {
     ctx: *mut raw::RedisModuleCtx,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redis_module::raw;
 
+use super::compactor::COMPACTED;
 use super::ffi::{api, c_text, guard, PANICS};
 use super::pool::{self, JOBS};
 use crate::nd::stats;
@@ -41,6 +42,10 @@ unsafe extern "C" fn info(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report: 
             count(c"jobs_done", &JOBS.done);
             count(c"jobs_inline", &JOBS.inline);
             count(c"jobs_cancelled", &JOBS.cancelled);
+            count(c"arrays_examined", &COMPACTED.examined);
+            count(c"arrays_compacted", &COMPACTED.arrays);
+            count(c"chunks_compacted", &COMPACTED.chunks);
+            count(c"compaction_bytes_saved", &COMPACTED.bytes);
             number(c"internal_errors", PANICS.load(Ordering::Relaxed));
         },
     );

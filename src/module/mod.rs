@@ -1,12 +1,13 @@
 //! The Redis module: everything that knows of a server, and all of the FFI.
 //!
 //! Order of the files, each using only those before it: `spec`, `args`, `reply`, `cost`; `input`, `output`; `blocked`,
-//! `pool`; `db`, `datatype`; `options`; `register`; `commands`.
+//! `pool`; `db`, `datatype`; `compactor`; `options`; `register`; `commands`.
 
 mod alloc;
 mod args;
 mod blocked;
 pub mod commands;
+mod compactor;
 mod config;
 mod cost;
 mod datatype;
@@ -18,6 +19,7 @@ mod input;
 mod options;
 mod output;
 mod pool;
+mod priority;
 mod register;
 mod reply;
 pub mod spec;
@@ -95,6 +97,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argv: *mut *mut raw::RedisModuleString, a
     let with_category = register::register_category(ctx);
     commands::register_all(ctx, with_category)?;
     info::register(ctx);
+    compactor::register(ctx);
     debug_assert!(NonNull::new(ctx).is_some());
     Ok(())
 }

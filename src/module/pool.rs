@@ -4,6 +4,9 @@
 //! blocked, and touches nothing of the server but that client's reply (ffi invariant 5). Where the client must not be
 //! blocked, or the queue is full, it runs at once instead, on the main thread: the answer is the same.
 //!
+//! Workers give way to the main thread where there are not cores enough for both: else it would wait for its turn as they
+//! do, a scheduler's slice at a time, for a command of microseconds.
+//!
 //! The server forks to save and to rewrite its append-only file. The child has the main thread only, and takes no lock that
 //! a worker may have held: it reads arrays, which workers share but never change, and allocates, which the allocator
 //! provides for.
@@ -21,6 +24,7 @@ use super::config::THREADS;
 use super::error::Result;
 use super::ffi::log;
 use super::output;
+use super::priority::{self, Priority};
 use super::reply::Reply;
 use crate::nd::parallel;
 
@@ -114,6 +118,7 @@ fn start() -> Option<Sender<Task>> {
 
 /// A worker's life.
 fn serve(tasks: &Receiver<Task>) {
+    priority::lower(Priority::Worker);
     loop {
         let task = match tasks.recv_timeout(IDLE) {
             Err(RecvTimeoutError::Timeout) => {

@@ -12,6 +12,7 @@ mod ahead;
 mod append;
 mod astype;
 mod blocks;
+mod compact;
 mod edit;
 mod effort;
 mod encode;
@@ -60,6 +61,7 @@ use summaries::Summaries;
 
 pub use append::appended_shape;
 pub use blocks::Block;
+pub use compact::{Saved, Stretch};
 pub use effort::Effort;
 pub use memo::Figure;
 pub use take::{axis_length, Positions};

@@ -216,11 +216,29 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return f(self.stored_bytes());
         }
+        stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
+        self.peek(number, nbytes, itemsize, f)
+    }
+
+    /// [`Chunk::with_elements`] that does not count as a read.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming chunk `number` where the bytes do not decode; whatever `f` answers.
+    pub fn peek<R>(
+        &self,
+        number: u64,
+        nbytes: usize,
+        itemsize: usize,
+        f: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        if self.0.encoding == Encoding::Raw {
+            return f(self.stored_bytes());
+        }
         // Taken out rather than borrowed, so that `f` may read another chunk.
         let mut words = DECODED.take();
         words.resize(memory::words_for(nbytes).max(words.len()), 0);
         let elements = memory::bytes_mut(&mut words, nbytes);
-        let outcome = self.decode_counted(number, itemsize, elements).and_then(|()| f(elements));
+        let outcome = self.decode_into(number, itemsize, elements).and_then(|()| f(elements));
         DECODED.set(words);
         outcome
     }
@@ -246,6 +264,27 @@ impl Chunk {
         let outcome = self.0.encoding.open(self.stored_bytes(), itemsize, room, f);
         DECODED.set(words);
         outcome.map_err(|what| Error::corrupt("chunk", number as usize, what))
+    }
+
+    /// The same elements as `chooser` would have them, where that takes at least a tenth less memory. A chunk whose checksum
+    /// does not hold is not touched, and what was made is read back.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming chunk `number`; `OOM` where the allocator says no.
+    pub fn smaller(&self, number: u64, nbytes: usize, itemsize: usize, chooser: &Chooser) -> Result<Option<Chunk>> {
+        self.verify(number)?;
+        self.peek(number, nbytes, itemsize, |elements| {
+            let made = ENCODED.with_borrow_mut(|out| match chooser.encode(elements, out) {
+                Encoding::Raw => Ok(None),
+                encoding => Chunk::stored(encoding, out).map(Some),
+            })?;
+            let Some(made) = made.filter(|made| made.memory() * 10 <= self.memory() * 9) else { return Ok(None) };
+            let same = made.peek(number, nbytes, itemsize, |read| Ok(read == elements))?;
+            if !same {
+                return Err(Error::corrupt("chunk", number as usize, "what was encoded does not decode to the same"));
+            }
+            Ok(Some(made))
+        })
     }
 
     /// [`Chunk::decode_into`], to read them.
@@ -359,6 +398,16 @@ impl Chunk {
     /// What the chunk takes in memory.
     pub fn memory(&self) -> usize {
         memory::size_class(std::mem::size_of::<Stored>() + 8) + memory::size_class(self.0.bytes.len() * 8)
+    }
+
+    /// Whether they are one and the same chunk.
+    pub fn is(&self, other: &Chunk) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether anybody else holds it.
+    pub fn is_shared(&self) -> bool {
+        !Arc::is_unique(&self.0)
     }
 
     /// The buffer, for a defragmenter to move; `None` while a snapshot shares it.

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use super::{key, Kind, Row, Scale, Target, Unit};
 use crate::client::Traffic;
 use crate::measure::{Pair, Side};
-use crate::values::{mean_f32, size_name, Value};
+use crate::values::{mean_f32, mean_i64, size_name, Value};
 
 const COLS: usize = 128;
 const ROW: usize = COLS * 8;
@@ -53,7 +53,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             means,
             format!("mean/{name}/written"),
             Target::None,
-            Box::new(move || Pair::new(nd_mean_written(size), get_and_mean(size))),
+            Box::new(move || Pair::new(nd_mean_written(Value::noise(size, 3)), get_and_mean(size))),
         );
         add(
             means,
@@ -62,6 +62,25 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             Box::new(move || Pair::new(nd_mean(size), get_and_mean(size))),
         );
     }
+    let size = scale.pick(8 << 20, 1 << 20);
+    add(
+        "ND.MEAN of all elements, compressible (int64)",
+        format!("mean/{}/compressible/written", size_name(size).replace(' ', "")),
+        Target::AtLeast(7.0),
+        Box::new(move || {
+            let value = Value::counters(size, 1_000_000);
+            let theirs = Side::new(
+                format!("GET, then the mean in the client, {}", size_name(size)),
+                1,
+                Traffic::one(&[b"GET", &key('s', 0)]),
+            );
+            let theirs = theirs.after(Traffic::one(&[b"SET", &key('s', 0), &value.bytes])).answers(size);
+            let theirs = theirs.then(Box::new(|all| {
+                black_box(mean_i64(all));
+            }));
+            Pair::new(nd_mean_written(value), theirs)
+        }),
+    );
     out
 }
 
@@ -122,9 +141,9 @@ fn get_and_index(value: &Value, rows: usize) -> Side {
 }
 
 /// The mean of arrays that were just written: each round writes sixteen, and then asks each for its mean once.
-fn nd_mean_written(size: usize) -> Side {
+fn nd_mean_written(value: Value) -> Side {
+    let size = value.bytes.len();
     let keys = ((128 << 20) / size).clamp(1, 16);
-    let value = Value::noise(size, 3);
     let reset = Traffic::pipelined(keys, 1, |i, traffic| {
         let (dtype, shape) = (value.dtype.as_bytes(), value.shape.as_bytes());
         traffic.add(&[b"ND.SET", &key('a', i), dtype, shape, b"BLOB", &value.bytes]);

@@ -1,7 +1,8 @@
 //! What values cost while nobody asks for them: memory per key, and the way into an RDB file and back.
 //!
-//! The servers of an RDB row hold nothing else. *Save* is `SAVE`; *load* is
-//! `DEBUG RELOAD NOSAVE NOFLUSH` after a `FLUSHALL` that is not measured.
+//! The servers of an RDB row hold nothing else, 256 MiB of it where values are large. *Save* is `SAVE`; *load* is
+//! `DEBUG RELOAD NOSAVE NOFLUSH` after a `FLUSHALL` that is not measured. *Compressed* is what the module makes of integers that
+//! count up, under `rdbcompression no`: else the server would compress the plain strings, which is slower still.
 
 use super::{key, Filling, Kind, Row, Scale, Target, Unit};
 use crate::client::Traffic;
@@ -17,6 +18,14 @@ const SMALL: usize = 512;
 struct Contents {
     keys: usize,
     size: usize,
+    holds: Holds,
+}
+
+/// What is in a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Noise,
+    Counters,
 }
 
 pub fn rows(scale: Scale) -> Vec<Row> {
@@ -34,12 +43,14 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     memory("string", Target::AtMost(0.92), strings);
     memory("hash", Target::None, hashes);
 
-    let large = Contents { keys: scale.pick(32, 4), size: scale.pick(8, 1) * MIB };
-    let cut = Contents { keys: large.keys * large.size / MIB, size: MIB };
-    let small = Contents { keys, size: SMALL };
+    let large = Contents { keys: scale.pick(32, 4), size: scale.pick(8, 1) * MIB, holds: Holds::Noise };
+    let cut = Contents { keys: large.keys * large.size / MIB, size: MIB, ..large };
+    let counters = Contents { holds: Holds::Counters, ..large };
+    let small = Contents { keys, size: SMALL, ..large };
     for (id, ours, theirs, target, unit) in [
         ("8MiB", large, large, Target::AtLeast(1.0), Unit::Bytes),
         ("8MiB-as-1MiB-strings", large, cut, Target::None, Unit::Bytes),
+        ("8MiB-compressed", counters, counters, Target::AtLeast(2.0), Unit::Bytes),
         ("512B", small, small, Target::AtLeast(0.9), Unit::Operations),
     ] {
         for (way, side) in [("save", save as fn(Contents, Stored) -> Side), ("load", load)] {
@@ -68,16 +79,25 @@ enum Stored {
 
 /// The commands that fill a database.
 fn fill(contents: Contents, stored: Stored) -> Traffic {
-    let values: Vec<Value> = (0..contents.keys.min(8)).map(|i| Value::noise(contents.size, i as u64)).collect();
+    let value = |i: usize| match contents.holds {
+        Holds::Noise => Value::noise(contents.size, i as u64),
+        Holds::Counters => Value::counters(contents.size, i as i64),
+    };
+    let values: Vec<Value> = (0..contents.keys.min(8)).map(value).collect();
     let depth = (MIB / contents.size).clamp(1, 512);
-    Traffic::pipelined(contents.keys, depth, |i, traffic| {
+    let mut fill = Traffic::pipelined(contents.keys, depth, |i, traffic| {
         let value = &values[i % values.len()];
         let (dtype, shape) = (value.dtype.as_bytes(), value.shape.as_bytes());
         match stored {
             Stored::Array => traffic.add(&[b"ND.SET", &key('a', i), dtype, shape, b"BLOB", &value.bytes]),
             Stored::String => traffic.add(&[b"SET", &key('s', i), &value.bytes]),
         }
-    })
+    });
+    if contents.holds == Holds::Counters {
+        fill.add(&[b"CONFIG", b"SET", b"rdbcompression", b"no"]);
+        fill.cut();
+    }
+    fill
 }
 
 fn named(what: &str, contents: Contents, stored: Stored) -> String {
@@ -85,7 +105,8 @@ fn named(what: &str, contents: Contents, stored: Stored) -> String {
         Stored::Array => "arrays",
         Stored::String => "strings",
     };
-    format!("{what}, {} {kind} of {}", contents.keys, crate::values::size_name(contents.size))
+    let compressed = if contents.holds == Holds::Counters { ", rdbcompression no" } else { "" };
+    format!("{what}, {} {kind} of {}{compressed}", contents.keys, crate::values::size_name(contents.size))
 }
 
 fn save(contents: Contents, stored: Stored) -> Side {
@@ -105,11 +126,11 @@ fn load(contents: Contents, stored: Stored) -> Side {
 }
 
 fn arrays(keys: usize) -> Filling {
-    Filling { name: "ND.SET".into(), traffic: fill(Contents { keys, size: SMALL }, Stored::Array) }
+    Filling { name: "ND.SET".into(), traffic: fill(Contents { keys, size: SMALL, holds: Holds::Noise }, Stored::Array) }
 }
 
 fn strings(keys: usize) -> Filling {
-    Filling { name: "SET".into(), traffic: fill(Contents { keys, size: SMALL }, Stored::String) }
+    Filling { name: "SET".into(), traffic: fill(Contents { keys, size: SMALL, holds: Holds::Noise }, Stored::String) }
 }
 
 fn hashes(keys: usize) -> Filling {

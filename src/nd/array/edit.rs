@@ -319,7 +319,7 @@ fn one_element(bytes: &[u8]) -> [u8; 16] {
 
 impl Chunks {
     /// Puts new chunks in; nothing stands for the fill value.
-    fn put(&mut self, new: BTreeMap<u64, Option<Chunk>>) {
+    pub(super) fn put(&mut self, new: BTreeMap<u64, Option<Chunk>>) {
         for (number, chunk) in new {
             let before = self.map.len();
             match chunk {

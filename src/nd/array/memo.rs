@@ -1,10 +1,12 @@
-//! What is remembered of an array until its next write: its digest, and what reductions of all its elements gave.
+//! What is remembered of an array until its next write: its digest, what reductions of all its elements gave, and since when
+//! it is at rest.
 //!
 //! Only large arrays remember: a small one is read sooner than it is looked up. A reduction that is remembered reads no
 //! element, and answers the bits of the first time, because they are those bits.
 
 use std::sync::OnceLock;
 
+use super::compact::Rest;
 use super::summaries::LEAST_BYTES;
 use super::{Array, Body};
 use crate::nd::dtype::Dtype;
@@ -17,6 +19,8 @@ pub(super) struct Memo {
     /// XXH3-64, as [`Array::digest`] gives it.
     pub digest: OnceLock<u64>,
     pub(super) figures: OnceLock<Box<Figures>>,
+    /// How long there was no write.
+    pub(super) rest: Rest,
 }
 
 /// A result without axes.
@@ -47,7 +51,7 @@ impl Figures {
 impl Memo {
     /// What is left to remember where elements are the same, but kept otherwise.
     pub fn of_digest(digest: Option<u64>) -> Memo {
-        Memo { digest: digest.map_or_else(OnceLock::new, OnceLock::from), figures: OnceLock::new() }
+        Memo { digest: digest.map_or_else(OnceLock::new, OnceLock::from), ..Memo::default() }
     }
 
     /// What it takes in memory, besides itself.

@@ -329,6 +329,8 @@ impl Chooser {
             Policy::Lz4 => matches!(encoding, Encoding::Lz4(_)),
             Policy::Zstd(_) => matches!(encoding, Encoding::Zstd(_)),
             Policy::Pco(_) => matches!(encoding, Encoding::Pco(_)),
+            // pco, which encodes slowly, is what a compactor has made of a chunk at rest.
+            Policy::Auto(Compression::Speed) => matches!(encoding, Encoding::Lz4(_) | Encoding::Zstd(_)),
             Policy::Auto(_) => encoding.is_encoded(),
         }
     }
