@@ -19,6 +19,7 @@ mod gather;
 mod layout;
 mod memo;
 mod packed;
+mod ranked;
 mod read;
 mod recode;
 mod reshape;
