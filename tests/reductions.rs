@@ -59,6 +59,46 @@ fn a_reduction_that_is_asked_again_reads_nothing_and_answers_the_same_bits() {
     }
 }
 
+/// 123 blocks of 8,192 elements, 0 and up.
+#[test]
+fn of_a_slice_only_blocks_that_matter_are_read() {
+    let server = Server::start();
+    let mut client = server.client();
+    for codec in ["raw", "zstd"] {
+        for key in ["a", "fresh"] {
+            cmd!(client, "ND.CREATE", key, "float64", "1000000", "ARANGE", "0", "1", "CODEC", codec);
+        }
+        for operation in ["ND.MIN", "ND.MAX", "ND.ANY", "ND.SUM", "ND.VAR"] {
+            cmd!(client, operation, "a");
+        }
+        let mut check = |operation: &str, most: u64| {
+            let before = read(&mut client);
+            let answer = cmd!(client, operation, "a", "SLICE", "100:900000").show();
+            let blocks = read(&mut client) - before;
+            assert_eq!(answer, cmd!(client, operation, "fresh", "SLICE", "100:900000").show(), "{operation}");
+            assert_eq!(blocks, most, "{operation} of {codec} chunks");
+        };
+        // The last block that is touched cannot hold the least, nor the first one the greatest.
+        check("ND.MIN", 1);
+        check("ND.MAX", 1);
+        check("ND.ANY", 0);
+        check("ND.SUM", 2);
+        check("ND.VAR", 2);
+        // A NaN that is not selected: its block is looked at.
+        cmd!(client, "ND.SETSLICE", "a", "3", "SCALAR", "nan");
+        cmd!(client, "ND.MIN", "a");
+        let before = read(&mut client);
+        assert_eq!(cmd!(client, "ND.MIN", "a", "SLICE", "100:900000").show(), "\"100\"");
+        assert_eq!(read(&mut client) - before, 1);
+        // One that is: nothing else matters.
+        cmd!(client, "ND.SETSLICE", "a", "500000", "SCALAR", "nan");
+        cmd!(client, "ND.MIN", "a");
+        let before = read(&mut client);
+        assert_eq!(cmd!(client, "ND.MIN", "a", "SLICE", "9000:900000").show(), "\"nan\"");
+        assert_eq!(read(&mut client), before);
+    }
+}
+
 #[test]
 fn after_a_write_only_the_chunk_that_changed_is_read_again() {
     let server = Server::start();

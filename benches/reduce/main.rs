@@ -13,7 +13,7 @@ use redis_ndarray::nd::array::{Array, Block, StoreOptions, View};
 use redis_ndarray::nd::codec::Policy;
 use redis_ndarray::nd::dtype::Dtype;
 use redis_ndarray::nd::kernels::axes::AxisSet;
-use redis_ndarray::nd::kernels::reduce::quantile::{Rank, Ranking};
+use redis_ndarray::nd::kernels::reduce::quantile::{Method, Rank, Ranking};
 use redis_ndarray::nd::kernels::reduce::{Op, Options, Reduction};
 use redis_ndarray::nd::shape::Shape;
 use redis_ndarray::nd::source::SliceSource;
@@ -30,6 +30,7 @@ const ROWS: &[(&str, &[usize], &str, Option<i64>)] = &[
     ("float64", &[0], "var", None),
     ("float32", &[0], "var", None),
     ("float64", &[0], "std", None),
+    ("float32", &[0], "std", None),
     ("uint8", &[0], "var", None),
     ("float64", &[0], "min", None),
     ("float64", &[0], "max", None),
@@ -56,7 +57,14 @@ const ROWS: &[(&str, &[usize], &str, Option<i64>)] = &[
     ("float64", &[0, 784], "min", Some(0)),
     ("float64", &[0, 784], "var", Some(0)),
     ("float64", &[0, 784], "var", Some(1)),
+    ("uint8", &[0, 784], "mean", Some(0)),
+    ("uint8", &[0, 784], "mean", Some(1)),
+    ("float32", &[0, 784], "argmax", Some(1)),
+    ("float32", &[0, 784], "min", Some(1)),
     ("float64", &[0], "median", None),
+    ("float64", &[0], "quantile", None),
+    ("float64", &[0, 784], "median", Some(0)),
+    ("float64", &[0, 784], "median", Some(1)),
 ];
 
 /// The other side, a Python that answers times.
@@ -114,15 +122,14 @@ fn elements(dtype: Dtype, count: usize) -> Vec<u8> {
 fn reduce(view: &View, name: &str, axis: Option<i64>) -> Vec<u8> {
     let ndim = view.shape().ndim();
     let axes = axis.map_or(AxisSet::all(ndim), |a| AxisSet::new(&[a], ndim).expect("an axis"));
-    if name == "median" {
-        let ranking = Ranking::new(Rank::Median, view.dtype(), view.shape(), &axes, &Options::default());
-        let mut ranked = ranking.and_then(Ranking::start).expect("room");
-        view.blocks(&mut |block| match block.elements {
-            Block::Elements(bytes) => ranked.add_block(bytes, block.mask, block.lens, block.offset),
-            Block::Fill(_) => Ok(()),
-        })
-        .expect("raw chunks");
-        return ranked.finish().expect("elements").2;
+    let rank = match name {
+        "median" => Some(Rank::Median),
+        "quantile" => Some(Rank::Quantiles(vec![0.9], Method::Linear)),
+        _ => None,
+    };
+    if let Some(rank) = rank {
+        let ranking = Ranking::new(rank, view.dtype(), view.shape(), &axes, &Options::default());
+        return ranking.and_then(|ranking| view.ranked(ranking)).expect("elements").2;
     }
     let op = *Op::ALL.iter().find(|op| op.name().eq_ignore_ascii_case(name)).expect("an operation");
     let plan = Reduction::with(op, view.dtype(), view.shape(), &axes, &Options::default()).expect("a plan");
@@ -173,7 +180,8 @@ fn main() {
             }
             let dtype = Dtype::parse(dtype.as_bytes()).expect("a dtype").0;
             let bytes = (mib * f64::from(1 << 20)) as usize;
-            let bytes = if *name == "median" && mib > 100.0 { 80_000_000 } else { bytes };
+            let is_ranked = matches!(*name, "median" | "quantile");
+            let bytes = if is_ranked && mib > 100.0 { 80_000_000 } else { bytes };
             let inner: usize = shape.iter().filter(|n| **n > 0).product();
             let outer = bytes / dtype.itemsize() / inner;
             let shape: Vec<usize> = shape.iter().map(|n| if *n == 0 { outer } else { *n }).collect();

@@ -23,6 +23,8 @@ def run(line):
     axis = None if axis == "-" else int(axis)
     if name == "norm":
         call = lambda: np.linalg.norm(array.ravel() if axis is None else array, axis=axis)  # noqa: E731
+    elif name == "quantile":
+        call = lambda: np.quantile(array, 0.9, axis=axis)  # noqa: E731
     else:
         function = getattr(np, {"count": "count_nonzero"}.get(name, name))
         call = lambda: function(array, axis=axis)  # noqa: E731

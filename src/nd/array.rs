@@ -22,6 +22,7 @@ mod layout;
 mod memo;
 mod overwrite;
 mod packed;
+mod ranked;
 mod read;
 mod recode;
 mod reshape;

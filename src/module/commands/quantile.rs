@@ -10,10 +10,9 @@ use crate::module::input::check_bytes;
 use crate::module::register::Command;
 use crate::module::reply::Reply;
 use crate::module::spec::{key, one_of, string, word, Access, ArgSpec, Keys, Spec, FORMAT};
-use crate::nd::array::{Block, View};
+use crate::nd::array::View;
 use crate::nd::error::{quoted, Error};
 use crate::nd::kernels::reduce::quantile::{Method, Rank, Ranking};
-use crate::nd::scalar::Scalar;
 
 /// `ND.MEDIAN`
 pub struct Median;
@@ -42,8 +41,9 @@ const METHOD: ArgSpec = one_of(
 .after("METHOD")
 .optional();
 
-const NOTES: &str = "Elements are collected before they are put in order: as many bytes as are read must fit \
-                     `ndarray.max-result-bytes`. NaN where there is one, unless `SKIPNAN` is given.";
+const NOTES: &str = "At most 16 MiB of elements are kept at a time: of more, some results are worked on at a time, and where one \
+                     result has more, the elements are read two or more times. What lists of `SLICE` select is collected: as many \
+                     bytes must fit `ndarray.max-result-bytes`. NaN where there is one, unless `SKIPNAN` is given.";
 
 fn run(rank: Rank, call: Call<'_>, db: &Db<'_>) -> Result<()> {
     let Some(view) = call.view(db)? else { return db.nil() };
@@ -53,22 +53,13 @@ fn run(rank: Rank, call: Call<'_>, db: &Db<'_>) -> Result<()> {
     db.finish(cost, move |reply| answer(rank, &ask, &view, reply))
 }
 
-/// Collects a view's elements, and answers.
 fn answer(rank: Rank, ask: &Ask, view: &View, reply: &Reply) -> Result<()> {
     let axes = ask.axes(view.shape().ndim())?;
     let ranking = Ranking::new(rank, view.dtype(), view.shape(), &axes, &ask.options)?;
     let limit = config::MAX_RESULT_BYTES.get();
-    check_bytes("the elements to be put in order", ranking.scratch_bytes(), limit)?;
+    check_bytes("the elements to be put in order", view.ranked_bytes(&ranking), limit)?;
     check_bytes("the result", ranking.result_bytes(), limit)?;
-    let mut ranked = ranking.start()?;
-    let dtype = view.dtype();
-    view.blocks(&mut |block| match block.elements {
-        Block::Elements(bytes) => ranked.add_block(bytes, block.mask, block.lens, block.offset),
-        Block::Fill(element) => {
-            ranked.add_fill(&Scalar::from_le_bytes(dtype, element), block.mask, block.lens, block.offset)
-        }
-    })?;
-    let (dtype, shape, bytes) = ranked.finish()?;
+    let (dtype, shape, bytes) = view.ranked(ranking)?;
     ask.reply(dtype, shape, &bytes, reply)
 }
 

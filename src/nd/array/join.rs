@@ -24,20 +24,6 @@ struct Part<'o> {
 }
 
 impl Array {
-    /// The elements from `start`, `len` of them, where they lie one after the other as they are.
-    pub fn run_in_place(&self, start: usize, len: usize) -> Option<&[u8]> {
-        let itemsize = self.dtype.itemsize();
-        if let Some(bytes) = self.plain_bytes() {
-            return Some(&bytes[start * itemsize..(start + len) * itemsize]);
-        }
-        let chunks = self.chunks().filter(|_| len > 0)?;
-        let grid = Some(self.grid_of(chunks)).filter(Grid::is_contiguous)?;
-        let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
-        let (place, first) = grid.chunk_of_run(start);
-        let chunk = chunks.map.get(&place.number).filter(|c| c.encoding() == Encoding::Raw)?;
-        chunk.stored_bytes().get((start - first) * itemsize..(start - first + len) * itemsize)
-    }
-
     /// Whether runs of elements must be decoded, but from one chunk after the other.
     pub fn is_encoded_run(&self) -> bool {
         self.chunks().is_some_and(|chunks| self.encoded_bytes(chunks) > 0 && self.grid_of(chunks).is_contiguous())

@@ -11,10 +11,11 @@ use std::sync::{Mutex, OnceLock};
 use smallvec::SmallVec;
 
 use super::blocks::Cuts;
-use super::{Array, Body, Storage};
+use super::{Array, Block, Body, Storage};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::Encoding;
 use crate::nd::error::Result;
+use crate::nd::grid::{ChunkBox, Grid};
 use crate::nd::interrupt;
 use crate::nd::kernels::reduce::{State, SummaryKind};
 use crate::nd::memory;
@@ -96,6 +97,12 @@ impl Tables {
         Some(found.unwrap_or(Table { width: 1 + kind.words, rows: Vec::new() }))
     }
 
+    /// Takes a table out where there is one.
+    fn take_known(&self, kind: SummaryKind) -> Option<Table> {
+        let has = self.list.lock().ok()?.iter().any(|(k, _)| *k == kind);
+        has.then(|| self.take(kind)).flatten()
+    }
+
     fn put(&self, kind: SummaryKind, table: Table) {
         let Ok(mut tables) = self.list.lock() else { return };
         tables.retain(|(k, _)| *k != kind);
@@ -118,7 +125,66 @@ fn seal(chunk: &Chunk, hidden: usize, part: usize, size: usize) -> u64 {
     (chunk.seal() ^ mixed).max(1)
 }
 
+/// Tables that hold what some states keep, taken out for as long as this lives.
+pub(super) struct Known<'a> {
+    of: &'a Tables,
+    tables: Vec<(SummaryKind, Table)>,
+}
+
+impl Known<'_> {
+    /// Whether every state's part of a block is there.
+    pub fn has(&self, row: usize, seal: u64) -> bool {
+        self.tables.iter().all(|(_, table)| table.is_of(row, seal))
+    }
+
+    /// What the states keep of a block, in their order.
+    pub fn words(&self, row: usize) -> impl Iterator<Item = &[u64]> {
+        self.tables.iter().filter_map(move |(_, table)| table.row(row)).map(|row| &row[1..])
+    }
+}
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        self.tables.drain(..).for_each(|(kind, table)| self.of.put(kind, table));
+    }
+}
+
+/// Where what is kept of a block stands, and what seals it.
+pub(super) fn row_of(
+    grid: &Grid,
+    chunk: &ChunkBox,
+    stored: &Chunk,
+    blocks: Option<(&Grid, &ChunkBox)>,
+) -> (usize, u64) {
+    let hidden = grid.hidden(chunk);
+    let Some((blocks, block)) = blocks else {
+        let row = chunk.number - grid.base();
+        return (row as usize, seal(stored, hidden, 0, chunk.size() - hidden)); // below the number of chunks in memory
+    };
+    // Both grids have the same rows, but for hidden ones: the first block of the chunk is where its first element is.
+    let steps = grid.stored_shape().c_strides();
+    let first: usize = chunk.offset.iter().zip(&steps).map(|(at, step)| at * step).sum();
+    let more = (grid.lead() - blocks.lead()) * steps.first().copied().unwrap_or(0);
+    let (first, _) = blocks.chunk_of_run((first + hidden).saturating_sub(more));
+    let size = block.size() - blocks.hidden(block);
+    (block.number as usize, seal(stored, hidden, (block.number - first.number) as usize, size))
+}
+
 impl Array {
+    /// What is kept for all of the states, where there are tables.
+    pub(super) fn known(&self, states: &[State]) -> Option<Known<'_>> {
+        let Body::Rich(rich) = &self.body else { return None };
+        let of = &**rich.summaries.0.get()?;
+        let mut known = Known { of, tables: Vec::with_capacity(states.len()) };
+        for state in states {
+            let kind = state.summary_kind()?;
+            let same = known.tables.iter().find(|(k, _)| *k == kind).map(|(_, table)| table.clone());
+            let table = same.or_else(|| of.take_known(kind))?;
+            known.tables.push((kind, table));
+        }
+        Some(known)
+    }
+
     #[cfg(test)]
     fn summary_tables(&self) -> usize {
         match &self.body {
@@ -128,7 +194,7 @@ impl Array {
     }
 
     /// Adds all elements to the states, from summaries where there are any, and leaves summaries of what it read. False,
-    /// and nothing done, where the array or a state keeps none.
+    /// and nothing done, where the array or a state keeps none. Chunks that have to be read are decoded ahead by helpers.
     ///
     /// # Errors
     /// `CORRUPT` where a chunk does not decode; `OOM`.
@@ -153,54 +219,85 @@ impl Array {
         let itemsize = self.dtype.itemsize();
         // As `Array::blocks` cuts them.
         let cuts = Cuts::of_chunks(&grid, &self.shape(), self.dtype);
-        let mut number = 0;
-        for place in grid.chunks() {
-            interrupt::check()?;
-            let nbytes = place.size() * itemsize;
-            let hidden = grid.hidden(&place);
-            let chunk = chunks.map.get(&place.number);
-            let place = grid.seen(place);
-            let Some(chunk) = chunk.filter(|c| c.encoding() != Encoding::Fill) else {
-                let constant = chunk.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
-                let value = Scalar::from_le_bytes(self.dtype, constant);
-                cuts.each(&place, |part, _| {
-                    number += 1;
-                    states.iter_mut().try_for_each(|s| s.add_fill(&value, None, &part.shape, &part.offset))
-                })?;
-                continue;
-            };
+        let seals_of = |chunk: &Chunk, hidden: usize, place: &ChunkBox| -> Result<SmallVec<[u64; 16]>> {
             let mut seals: SmallVec<[u64; 16]> = SmallVec::new();
-            cuts.each(&place, |part, _| {
+            cuts.each(place, |part, _| {
                 seals.push(seal(chunk, hidden, seals.len(), part.size()));
                 Ok(())
             })?;
-            let is_known = |(i, seal): (usize, &u64)| tables.iter().all(|t| t.is_of(number + i, *seal));
-            if seals.iter().enumerate().all(is_known) {
-                for i in 0..seals.len() {
+            Ok(seals)
+        };
+        // Of each chunk: its first row, and how many rows it has where all of them are known.
+        let mut firsts: Vec<(usize, Option<usize>)> = Vec::new();
+        let mut rows = 0;
+        for place in grid.chunks() {
+            let (chunk, hidden) = (chunks.map.get(&place.number), grid.hidden(&place));
+            let place = grid.seen(place);
+            let first = rows;
+            let known = match chunk.filter(|c| c.encoding() != Encoding::Fill) {
+                Some(chunk) => {
+                    let seals = seals_of(chunk, hidden, &place)?;
+                    rows += seals.len();
+                    let is_known = |(i, seal): (usize, &u64)| tables.iter().all(|t| t.is_of(first + i, *seal));
+                    seals.iter().enumerate().all(is_known).then_some(seals.len())
+                }
+                None => {
+                    cuts.each(&place, |_, _| {
+                        rows += 1;
+                        Ok(())
+                    })?;
+                    None
+                }
+            };
+            firsts.push((first, known));
+        }
+        let mut at = 0;
+        while at < firsts.len() {
+            interrupt::check()?;
+            if let (first, Some(count)) = firsts[at] {
+                for row in first..first + count {
                     for (state, table) in states.iter_mut().zip(&tables) {
-                        table.row(number + i).into_iter().for_each(|row| state.merge_summary(&row[1..]));
+                        table.row(row).into_iter().for_each(|row| state.merge_summary(&row[1..]));
                     }
                 }
-                number += seals.len();
+                at += 1;
                 continue;
             }
-            chunk.with_elements(place.number, nbytes, itemsize, |elements| {
+            // All chunks up to the next one that is known, so that helpers may decode those that come next.
+            let end = firsts[at..].iter().position(|(_, known)| known.is_some()).map_or(firsts.len(), |n| at + n);
+            let numbers = grid.base() + at as u64..grid.base() + end as u64;
+            self.each_chunk(&grid, chunks, numbers, &mut |place, block| {
+                let (mut row, _) = firsts[(place.number - grid.base()) as usize]; // an index of a chunk
+                let hidden = grid.hidden(place);
+                let seen = grid.seen(place.clone());
+                let elements = match block {
+                    Block::Elements(elements) => elements,
+                    Block::Fill(element) => {
+                        let value = Scalar::from_le_bytes(self.dtype, element);
+                        return cuts.each(&seen, |part, _| {
+                            states.iter_mut().try_for_each(|s| s.add_fill(&value, None, &part.shape, &part.offset))
+                        });
+                    }
+                };
+                let Some(chunk) = chunks.map.get(&place.number) else { return Ok(()) };
+                let seals = seals_of(chunk, hidden, &seen)?;
                 let mut seals = seals.iter();
-                cuts.each(&place, |part, first| {
+                cuts.each(&seen, |part, first| {
                     let Some(seal) = seals.next() else { return Ok(()) };
                     let elements = &elements[(hidden + first) * itemsize..][..part.size() * itemsize];
                     stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
                     for (state, table) in states.iter_mut().zip(&mut tables) {
                         state.add_block(elements, None, &part.shape, &part.offset)?;
-                        table.put(number, *seal, state);
+                        table.put(row, *seal, state);
                     }
-                    number += 1;
+                    row += 1;
                     Ok(())
                 })
             })?;
+            at = end;
         }
         kinds.into_iter().zip(tables).for_each(|(kind, mut table)| {
-            table.rows.truncate(number * table.width);
+            table.rows.truncate(rows * table.width);
             table.rows.shrink_to_fit();
             kept.put(kind, table);
         });
@@ -271,6 +368,49 @@ mod tests {
                 assert_eq!(reduced(&array, *op, false), reduced(&other, *op, false), "{op:?}");
             }
             assert_eq!(Array::clone(&array).summary_tables(), array.summary_tables(), "a copy has its own");
+        }
+    }
+
+    /// What is remembered of blocks changes no bit of what is answered of a slice: not the sign of a zero, not a NaN.
+    #[test]
+    fn slices_answer_the_same_with_summaries_and_without() {
+        let shape = Shape::from([300, 200]);
+        let element = |i: u32| match i {
+            30_011 | 51_000 => f64::NAN,
+            0..10_000 if i.is_multiple_of(3) => -0.0,
+            0..10_000 => 0.0,
+            _ => f64::from(i % 9973) - f64::from(i >> 12),
+        };
+        let elements: Vec<f64> = (0..60_000).map(element).collect();
+        let indices =
+            ["10:-3", "5:150", ":,3:7", "::-1", "40:41", "::2", "7:250,20:180", "60:", "160:255", "1:2,1:3", "9:9"];
+        for (policy, chunk) in [(Policy::Raw, None), (Policy::Lz4, None), (Policy::Lz4, Some(Shape::from([64, 50])))] {
+            for dropped in [0, 33] {
+                let options = StoreOptions { policy, chunk_shape: chunk.clone(), ..StoreOptions::default() };
+                let store = || {
+                    let mut source = SliceSource::new(bytemuck::cast_slice(&elements));
+                    let mut array = Array::from_source(Dtype::Float64, &shape, &mut source, &options).unwrap();
+                    let (none, most) = (Shape::from([0, 200]), Some(300 - dropped));
+                    array.append(0, &[], &none, most, &options, usize::MAX).unwrap();
+                    Arc::new(array)
+                };
+                for op in Op::ALL {
+                    let (with, without) = (store(), store());
+                    reduced(&with, *op, false);
+                    for index in indices {
+                        let of = |array: &Arc<Array>| {
+                            let index = crate::nd::index::Index::parse(index.as_bytes()).unwrap();
+                            let view = View::new(Arc::clone(array), Some(&index), None).unwrap();
+                            let axes = AxisSet::all(view.shape().ndim());
+                            let plan = Reduction::with(*op, Dtype::Float64, view.shape(), &axes, &Options::default())?;
+                            let mut state = [plan.start()?];
+                            view.add_to(&mut state)?;
+                            state[0].finish()
+                        };
+                        assert_eq!(of(&with), of(&without), "{op:?} of {index}, {policy:?}, {dropped}");
+                    }
+                }
+            }
         }
     }
 

@@ -3,11 +3,13 @@
 //! A whole array is read chunk by chunk, and so is what slices and integers select, without a copy of the selection: of each
 //! chunk, the part that is selected. Only what lists select is copied together first. A mask is read alongside.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 use triomphe::Arc;
 
+use super::summaries::{row_of, Known};
 use super::{Array, Block, Effort, Figure};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::{fill_with, Encoding};
@@ -29,6 +31,8 @@ pub struct View {
     selection: Option<Selection>,
     mask: Option<Arc<Array>>,
     shape: Shape,
+    /// Where its first element stands in what the mask covers; empty is at the first.
+    at: PerAxis<usize>,
 }
 
 /// A block of a view.
@@ -77,7 +81,7 @@ impl View {
     pub fn of(array: Arc<Array>, selection: Option<Selection>) -> Result<View> {
         let shape = selection.as_ref().map_or_else(|| array.shape(), |s| s.out_shape().clone());
         shape.size_and_bytes(array.dtype)?;
-        Ok(View { array, selection, mask: None, shape })
+        Ok(View { array, selection, mask: None, shape, at: PerAxis::new() })
     }
 
     /// What reading it takes.
@@ -128,6 +132,41 @@ impl View {
         self.mask.is_some()
     }
 
+    /// Whether [`View::part`] has parts of it.
+    pub(super) fn has_parts(&self) -> bool {
+        !matches!(self.selection, Some(Selection::Advanced(_)))
+    }
+
+    /// The positions of a range along an axis that is longer than 1.
+    ///
+    /// # Errors
+    /// As [`View::of`].
+    ///
+    /// # Panics
+    /// Of what lists select, and outside the axis: a bug in the caller.
+    pub(super) fn part(&self, axis: usize, range: Range<usize>) -> Result<View> {
+        let mut lens: PerAxis<usize> = SmallVec::from_slice(&self.shape);
+        assert!(lens[axis] != 1 && range.end <= lens[axis], "a range of an axis");
+        let mut axes = match &self.selection {
+            None => lens.iter().map(|&len| AxisRange::whole(len)).collect(),
+            Some(Selection::Basic(basic)) => basic.axes.clone(),
+            Some(Selection::Advanced(_)) => panic!("lists have no parts"),
+        };
+        // Both have the same axes in the same order, apart from those of length 1.
+        let before = lens[..axis].iter().filter(|&&len| len != 1).count();
+        if let Some(own) = axes.iter_mut().filter(|own| own.len != 1).nth(before) {
+            own.start = own.start.saturating_add_signed(own.step * range.start as isize); // within the axis
+            own.len = range.len();
+        }
+        lens[axis] = range.len();
+        let mut at = self.at.clone();
+        at.resize(lens.len(), 0);
+        at[axis] += range.start;
+        let shape = Shape::new(&lens)?;
+        let selection = Some(Selection::Basic(Basic { axes, out_shape: shape.clone() }));
+        Ok(View { array: Arc::clone(&self.array), selection, mask: self.mask.clone(), shape, at })
+    }
+
     /// What `op` gave of the whole array, where that is asked and remembered.
     pub fn figure(&self, op: Op, options: &Options) -> Option<Figure> {
         let is_plain = self.is_whole() && options.dtype.is_none() && options.ddof == 0.0;
@@ -149,19 +188,59 @@ impl View {
         if self.is_whole() && self.array.add_summarised(states)? {
             return Ok(());
         }
-        let dtype = self.dtype();
-        self.blocks(&mut |block| {
-            stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
-            for state in states.iter_mut() {
-                match block.elements {
-                    Block::Elements(bytes) => state.add_block(bytes, block.mask, block.lens, block.offset)?,
-                    Block::Fill(element) => {
-                        state.add_fill(&Scalar::from_le_bytes(dtype, element), block.mask, block.lens, block.offset)?;
-                    }
+        if let (Some(Selection::Basic(basic)), None) = (&self.selection, &self.mask) {
+            if let Some(known) = self.array.known(states) {
+                return self.add_known(basic, &known, states);
+            }
+        }
+        self.blocks(&mut |block| self.add_block(block, states))
+    }
+
+    fn add_block(&self, block: &ViewBlock<'_>, states: &mut [State]) -> Result<()> {
+        stats::BLOCKS_REDUCED.fetch_add(1, Ordering::Relaxed);
+        for state in states.iter_mut() {
+            match block.elements {
+                Block::Elements(bytes) => state.add_block(bytes, block.mask, block.lens, block.offset)?,
+                Block::Fill(element) => {
+                    let value = Scalar::from_le_bytes(self.dtype(), element);
+                    state.add_fill(&value, block.mask, block.lens, block.offset)?;
                 }
             }
-            Ok(())
-        })
+        }
+        Ok(())
+    }
+
+    /// Adds a selection of which some blocks are summarised. What is selected whole is merged; what is selected in part is
+    /// not read where the summary shows that it cannot matter: the least of it is not below that of a block that is selected
+    /// whole, or of what came before. The bits are those of reading everything.
+    fn add_known(&self, basic: &Basic, known: &Known<'_>, states: &mut [State]) -> Result<()> {
+        let mut whole = match states {
+            [state] => Some(state.begun_anew()?),
+            _ => None,
+        };
+        if let Some(whole) = &mut whole {
+            let mut look = |_: &mut [State], row: usize, seal: u64, is_whole: bool| {
+                if is_whole && known.has(row, seal) {
+                    known.words(row).for_each(|words| whole.merge_summary(words));
+                }
+                true
+            };
+            self.basic_blocks(basic, states, &mut look, &mut |_, _| Ok(()))?;
+        }
+        let mut settle = |states: &mut [State], row: usize, seal: u64, is_whole: bool| {
+            if !known.has(row, seal) {
+                return false;
+            }
+            if is_whole {
+                states.iter_mut().zip(known.words(row)).for_each(|(state, words)| state.merge_summary(words));
+                return true;
+            }
+            match (&whole, &*states) {
+                (Some(whole), [state]) => known.words(row).all(|words| state.is_spared(words, whole)),
+                _ => false,
+            }
+        };
+        self.basic_blocks(basic, states, &mut settle, &mut |states, block| self.add_block(block, states))
     }
 
     /// Calls `f` with every block, in chunk order.
@@ -171,7 +250,9 @@ impl View {
     pub fn blocks(&self, f: &mut dyn FnMut(&ViewBlock<'_>) -> Result<()>) -> Result<()> {
         match &self.selection {
             None => self.array.blocks(|place, elements| self.masked(elements, &place.shape, &place.offset, f)),
-            Some(Selection::Basic(basic)) => self.basic_blocks(basic, f),
+            Some(Selection::Basic(basic)) => {
+                self.basic_blocks(basic, &mut (), &mut |_, _, _, _| false, &mut |_, block| f(block))
+            }
             Some(selection @ Selection::Advanced(_)) => {
                 let copied = self.array.read(selection)?;
                 let bytes = memory::bytes(&copied, self.nbytes());
@@ -184,8 +265,15 @@ impl View {
         }
     }
 
-    /// The blocks of a selection by slices and integers.
-    fn basic_blocks(&self, basic: &Basic, f: &mut dyn FnMut(&ViewBlock<'_>) -> Result<()>) -> Result<()> {
+    /// The blocks of a selection by slices and integers. `is_done` is asked first of those that are stored: with the row of the
+    /// block among summaries, its seal, and whether all of it is selected, in order.
+    fn basic_blocks<S: ?Sized>(
+        &self,
+        basic: &Basic,
+        with: &mut S,
+        is_done: &mut dyn FnMut(&mut S, usize, u64, bool) -> bool,
+        f: &mut dyn FnMut(&mut S, &ViewBlock<'_>) -> Result<()>,
+    ) -> Result<()> {
         let array = &*self.array;
         let itemsize = array.dtype.itemsize();
         let source_shape = array.shape();
@@ -205,20 +293,6 @@ impl View {
         blocks.as_ref().map_or(&grid, |(blocks, _)| blocks).parts(&basic.axes, |part| {
             interrupt::check()?;
             let (lens, offset) = place(&basic.axes, part, &self.shape);
-            let mut with = |elements: &[u8]| {
-                let bytes = part.counts.iter().product::<usize>() * itemsize;
-                if is_run(part) {
-                    let first = part.chunk_start * itemsize;
-                    return self.masked(Block::Elements(&elements[first..first + bytes]), &lens, &offset, f);
-                }
-                let words = memory::words_for(bytes);
-                copied.try_reserve(words.saturating_sub(copied.len())).map_err(|_| Error::OutOfMemory { bytes })?;
-                copied.resize(words.max(copied.len()), 0);
-                let out = memory::bytes_mut(&mut copied, bytes);
-                let (steps, counts) = (c_steps(&part.counts), &part.counts);
-                copy_region(elements, part.chunk_start, &part.chunk_strides, out, 0, &steps, counts, itemsize);
-                self.masked(Block::Elements(out), &lens, &offset, f)
-            };
             // The chunk that the part lies in, and the first element of the part's block in it.
             let (chunk, first) = match &blocks {
                 None => (part.chunk.clone(), 0),
@@ -230,21 +304,46 @@ impl View {
                     (chunk, flat - start)
                 }
             };
+            let stored =
+                chunks.and_then(|chunks| chunks.map.get(&chunk.number)).filter(|c| c.encoding() != Encoding::Fill);
+            if let Some(stored) = stored {
+                let blocks = blocks.as_ref().map(|(blocks, _)| (blocks, &part.chunk));
+                let hidden = blocks.map_or_else(|| grid.hidden(&chunk), |(blocks, block)| blocks.hidden(block));
+                let selected = part.counts.iter().product::<usize>();
+                let is_whole = selected == part.chunk.size() - hidden && is_run(part);
+                let (row, seal) = row_of(&grid, &chunk, stored, blocks);
+                if is_done(with, row, seal, is_whole) {
+                    return Ok(());
+                }
+            } else if let Some(chunks) = chunks {
+                let constant = chunks.map.get(&chunk.number);
+                let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
+                return self.masked(Block::Fill(element), &lens, &offset, &mut |block| f(with, block));
+            }
+            let mut f = |block: &ViewBlock<'_>| f(with, block);
+            let mut hand = |elements: &[u8]| {
+                let bytes = part.counts.iter().product::<usize>() * itemsize;
+                if is_run(part) {
+                    let first = part.chunk_start * itemsize;
+                    return self.masked(Block::Elements(&elements[first..first + bytes]), &lens, &offset, &mut f);
+                }
+                let words = memory::words_for(bytes);
+                copied.try_reserve(words.saturating_sub(copied.len())).map_err(|_| Error::OutOfMemory { bytes })?;
+                copied.resize(words.max(copied.len()), 0);
+                let out = memory::bytes_mut(&mut copied, bytes);
+                let (steps, counts) = (c_steps(&part.counts), &part.counts);
+                copy_region(elements, part.chunk_start, &part.chunk_strides, out, 0, &steps, counts, itemsize);
+                self.masked(Block::Elements(out), &lens, &offset, &mut f)
+            };
             let block = first * itemsize..(first + part.chunk.size()) * itemsize;
-            let Some(chunks) = chunks else { return with(&array.plain_bytes().unwrap_or_default()[block]) };
-            match chunks.map.get(&chunk.number) {
-                Some(c) if c.encoding() == Encoding::Raw => with(&c.stored_bytes()[block]),
-                Some(c) if c.encoding() != Encoding::Fill => {
-                    let nbytes = chunk.size() * itemsize;
-                    match part.chunk.size() == chunk.size() {
-                        true => c.with_elements(chunk.number, nbytes, itemsize, with),
-                        false => with(&decoded.elements(c, chunk.number, nbytes, itemsize)?[block]),
-                    }
-                }
-                constant => {
-                    let element = constant.map_or(&chunks.fill[..itemsize], |c| c.stored_bytes());
-                    self.masked(Block::Fill(element), &lens, &offset, f)
-                }
+            let Some(stored) = stored else { return hand(&array.plain_bytes().unwrap_or_default()[block]) };
+            if stored.encoding() == Encoding::Raw {
+                return hand(&stored.stored_bytes()[block]);
+            }
+            let nbytes = chunk.size() * itemsize;
+            match part.chunk.size() == chunk.size() {
+                true => stored.with_elements(chunk.number, nbytes, itemsize, hand),
+                false => hand(&decoded.elements(stored, chunk.number, nbytes, itemsize)?[block]),
             }
         })
     }
@@ -258,7 +357,13 @@ impl View {
         f: &mut dyn FnMut(&ViewBlock<'_>) -> Result<()>,
     ) -> Result<()> {
         let Some(mask) = &self.mask else { return f(&ViewBlock { lens, offset, elements, mask: None }) };
-        let mask = mask_block(mask, lens, offset)?;
+        let mask = match self.at.is_empty() {
+            true => mask_block(mask, lens, offset)?,
+            false => {
+                let offset: PerAxis<usize> = offset.iter().zip(&self.at).map(|(offset, at)| offset + at).collect();
+                mask_block(mask, lens, &offset)?
+            }
+        };
         f(&ViewBlock { lens, offset, elements, mask: Some(&mask) })
     }
 }

@@ -106,8 +106,7 @@ impl<T: Ordered> First<T> {
 
     fn add_rows<const GREATEST: bool>(cells: &mut [T::Slot], rows: &[T], at: u64) {
         let len = cells.len();
-        let has_nan = rows.chunks(BLOCK).any(|few| few.iter().fold(false, |nan, x| nan | x.is_nan()));
-        if has_nan {
+        if T::any_nan(rows) {
             // Column by column: NaN is rare.
             for (i, cell) in cells.iter_mut().enumerate() {
                 let column = rows.chunks_exact(len).zip(at..);

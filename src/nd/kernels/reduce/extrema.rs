@@ -46,20 +46,40 @@ impl Best {
         bytemuck::pod_read_unaligned(&bytemuck::bytes_of(&self.bits)[..std::mem::size_of::<T>()])
     }
 
+    /// Whether the element, a number, is better than another one.
+    #[inline]
+    fn is_better<T: Ordered, const GREATEST: bool>(&self, than: &Best) -> bool {
+        let (a, b) = (self.element::<T>().key(), than.element::<T>().key());
+        if GREATEST {
+            b < a
+        } else {
+            a < b
+        }
+    }
+
     #[inline]
     fn add<T: Ordered, const GREATEST: bool>(&mut self, other: &Best) {
-        let is_better = || {
-            let (a, b) = (other.element::<T>().key(), self.element::<T>().key());
-            if GREATEST {
-                b < a
-            } else {
-                a < b
-            }
-        };
-        if self.state == NOTHING
-            || (self.state == NUMBER && (other.state == NAN || (other.state == NUMBER && is_better())))
-        {
+        if !self.is_spent::<T, GREATEST>(other) {
             *self = *other;
+        }
+    }
+
+    /// Whether what another one stands for changes nothing here: not its best, and so none of it.
+    #[inline]
+    fn is_spent<T: Ordered, const GREATEST: bool>(&self, other: &Best) -> bool {
+        match (self.state, other.state) {
+            (NOTHING, _) | (NUMBER, NAN) => false,
+            (NUMBER, NUMBER) => !other.is_better::<T, GREATEST>(self),
+            _ => true,
+        }
+    }
+
+    /// Whether all that this stands for is a number, and worse than the best of something else, or that is NaN.
+    fn is_beaten<T: Ordered, const GREATEST: bool>(&self, best: &Best) -> bool {
+        match (self.state, best.state) {
+            (NUMBER, NUMBER) => best.is_better::<T, GREATEST>(self),
+            (NUMBER, NAN) => true,
+            _ => false,
         }
     }
 
@@ -111,6 +131,12 @@ macro_rules! kernel {
             fn run(cell: &mut Best, run: &[T]) {
                 cell.add_run::<T, $greatest>(run);
             }
+            fn is_spent(cell: &Best, other: &Best) -> bool {
+                cell.state != NOTHING && cell.is_spent::<T, $greatest>(other)
+            }
+            fn is_beaten(other: &Best, best: &Best) -> bool {
+                other.is_beaten::<T, $greatest>(best)
+            }
             fn rows(cells: &mut [Best], rows: &[T]) {
                 Best::add_rows::<T, $greatest>(cells, rows);
             }
@@ -139,6 +165,12 @@ impl<T: Ordered> Kernel for Ptp<T> {
             least.add_run::<T, false>(block);
             greatest.add_run::<T, true>(block);
         }
+    }
+    fn is_spent(cell: &[Best; 2], other: &[Best; 2]) -> bool {
+        cell[0].is_spent::<T, false>(&other[0]) && cell[1].is_spent::<T, true>(&other[1])
+    }
+    fn is_beaten(other: &[Best; 2], best: &[Best; 2]) -> bool {
+        other[0].is_beaten::<T, false>(&best[0]) && other[1].is_beaten::<T, true>(&best[1])
     }
     fn rows(cells: &mut [[Best; 2]], rows: &[T]) {
         let (mut least, mut greatest): (Vec<Best>, Vec<Best>) = cells.iter().map(|c| (c[0], c[1])).unzip();

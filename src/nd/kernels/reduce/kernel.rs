@@ -36,6 +36,26 @@ pub(super) trait Kernel: 'static {
     fn rows_at(cells: &mut [Self::Cell], rows: &[Self::Elem], _at: u64) {
         Self::rows(cells, rows);
     }
+    /// Whether nothing of what `other` saw changes the cell.
+    fn is_spent(_cell: &Self::Cell, _other: &Self::Cell) -> bool {
+        false
+    }
+    /// Whether nothing of what `other` saw is in the result of what `best` saw as well.
+    fn is_beaten(_other: &Self::Cell, _best: &Self::Cell) -> bool {
+        false
+    }
+    /// Whether [`Kernel::rows_onto`] is there.
+    const TAKES_ROWS_ONTO: bool = false;
+    /// Merges into each cell what its run gives an empty one; runs are of `len` elements, one after the other.
+    fn runs_onto(cells: &mut [Self::Cell], runs: &[Self::Elem], len: usize) {
+        for (cell, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
+            let mut own = Self::EMPTY;
+            Self::run(&mut own, run);
+            Self::merge(cell, &own);
+        }
+    }
+    /// Merges into the cells what rows give empty ones.
+    fn rows_onto(_cells: &mut [Self::Cell], _rows: &[Self::Elem]) {}
     /// Adds what `other` saw after what this cell saw.
     fn merge(cell: &mut Self::Cell, other: &Self::Cell);
     /// [`Kernel::merge`] for many cells.
@@ -71,9 +91,16 @@ pub(super) trait Erased: Send + Sync {
     fn clear(&self, cells: &mut [u8]);
     /// Adds a block, its first reduced element at this position.
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64);
+    /// Merges into cells what a block gives empty ones, without a second set of cells. False, and nothing done, where a
+    /// cell is met more than once, or the kernel cannot.
+    fn block_onto(&self, walk: &Walk, block: &[u8], cells: &mut [u8]) -> bool;
     /// Adds those elements of a block whose byte in `keep` is not 0.
     fn chosen(&self, walk: &Walk, block: &[u8], keep: &[u8], cells: &mut [u8]);
     fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]);
+    /// [`Kernel::is_spent`] of the first cells.
+    fn is_spent(&self, cells: &[u8], others: &[u8]) -> bool;
+    /// [`Kernel::is_beaten`] of the first cells.
+    fn is_beaten(&self, others: &[u8], best: &[u8]) -> bool;
     fn place(&self, cells: &mut [u8], to_array: &dyn Fn(u64) -> u64);
     fn shift(&self, cells: &mut [u8], by: u64);
     fn merge(&self, cells: &mut [u8], others: &[u8]);
@@ -140,6 +167,10 @@ impl<K: Kernel> Erased for Typed<K> {
         let cells: &mut [K::Cell] = elements_mut(cells);
         match walk.inner() {
             (Inner::Run(len), []) => K::run_at(&mut cells[0], &block[..len], at),
+            // Exact ones give the same bits, and may look at many short runs in one call.
+            (Inner::Run(len), [outer]) if !outer.is_reduced && K::IS_EXACT && !K::HOLDS_POSITIONS => {
+                K::runs_onto(cells, block, len);
+            }
             (Inner::Run(len), outer) => {
                 let mut runs = block.chunks_exact(len);
                 each_reduced(outer, 0, 0, &mut |cell, number| {
@@ -154,6 +185,24 @@ impl<K: Kernel> Erased for Typed<K> {
                 });
             }
         }
+    }
+
+    fn block_onto(&self, walk: &Walk, block: &[u8], cells: &mut [u8]) -> bool {
+        let (inner, outer) = walk.inner();
+        if K::HOLDS_POSITIONS || outer.iter().any(|g| g.is_reduced) {
+            return false;
+        }
+        let block: &[K::Elem] = elements(block);
+        let cells: &mut [K::Cell] = elements_mut(cells);
+        match inner {
+            Inner::Run(len) => K::runs_onto(cells, block, len),
+            Inner::Rows { rows, len } if K::TAKES_ROWS_ONTO => {
+                let parts = block.chunks_exact(rows * len);
+                cells.chunks_exact_mut(len).zip(parts).for_each(|(cells, part)| K::rows_onto(cells, part));
+            }
+            Inner::Rows { .. } => return false,
+        }
+        true
     }
 
     fn chosen(&self, walk: &Walk, block: &[u8], keep: &[u8], cells: &mut [u8]) {
@@ -202,6 +251,14 @@ impl<K: Kernel> Erased for Typed<K> {
             }
         }
         elements_mut(cells).fill(cell[0]);
+    }
+
+    fn is_spent(&self, cells: &[u8], others: &[u8]) -> bool {
+        K::is_spent(&elements(cells)[0], &elements(others)[0])
+    }
+
+    fn is_beaten(&self, others: &[u8], best: &[u8]) -> bool {
+        K::is_beaten(&elements(others)[0], &elements(best)[0])
     }
 
     fn place(&self, cells: &mut [u8], to_array: &dyn Fn(u64) -> u64) {

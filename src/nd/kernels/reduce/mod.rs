@@ -22,6 +22,7 @@ mod compensated;
 mod extrema;
 mod filter;
 mod kernel;
+pub mod narrow;
 mod norm;
 mod op;
 mod order;

@@ -1,6 +1,6 @@
 //! `NORM`: the root of the sum of squares, as `numpy.linalg.norm` of the elements as one vector.
 //!
-//! Elements are squared in float64 and added as `SUM` adds: 32 lanes over blocks of 512 numbers, then TwoSum. All terms
+//! Elements are squared in float64 and added as `SUM` adds what is short: 32 lanes over blocks of 512 numbers, then TwoSum. All terms
 //! are positive, so the error is 22 roundings at most, relative to the result. Squares of float64 beyond 1e154 overflow
 //! and those below 1e-162 vanish, as in NumPy; narrower floats have room. Complex numbers are two floats.
 

@@ -11,8 +11,9 @@ use crate::nd::rounding::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 pub(super) const BLOCK: usize = 4096;
 /// Columns of rows that are worked on at a time.
 pub(super) const STRIP: usize = 256;
-/// Lanes of a run.
-const LANES: usize = 64;
+/// Rows, and columns of them, that are taken at once.
+const ROWS: usize = 8;
+const COLUMNS: usize = 16;
 
 /// An element with an order.
 pub(super) trait Ordered: Element {
@@ -32,6 +33,8 @@ pub(super) trait Ordered: Element {
     fn is_nan(self) -> bool;
     /// The difference, as NumPy takes it: integers wrap.
     fn less(self, other: Self) -> Self;
+    /// Whether there is a NaN.
+    fn any_nan(elements: &[Self]) -> bool;
     /// The least key, and whether there is a NaN.
     fn least(run: &[Self]) -> (Self::Key, bool);
     /// The greatest key, and whether there is a NaN.
@@ -55,26 +58,62 @@ fn better<K: PartialOrd, const GREATEST: bool>(a: K, b: K) -> bool {
     }
 }
 
+/// Lanes fill eight registers of 256 bits, and flags, each for several lanes, two to four: all of them stay in registers.
 #[inline(always)]
-fn extreme_run<T: Ordered, const GREATEST: bool>(run: &[T]) -> (T::Key, bool) {
+fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (T::Key, bool) {
     let start = if GREATEST { T::BOTTOM } else { T::TOP };
+    let best_of = |a: T::Key, b: T::Key| if better::<_, GREATEST>(b, a) { b } else { a };
     let mut lanes = [start; LANES];
-    let mut nan = [T::Flag::default(); LANES];
+    let mut nan = [T::Flag::default(); FLAGS];
     let (whole, rest) = run.as_chunks::<LANES>();
     for elements in whole {
-        for ((lane, nan), x) in lanes.iter_mut().zip(&mut nan).zip(elements) {
-            *lane = if better::<_, GREATEST>(x.key(), *lane) { x.key() } else { *lane };
-            *nan |= x.nan_flag();
+        for i in 0..LANES {
+            lanes[i] = best_of(lanes[i], elements[i].key());
+        }
+        for part in elements.as_chunks::<FLAGS>().0 {
+            for i in 0..FLAGS {
+                nan[i] |= part[i].nan_flag();
+            }
         }
     }
-    for ((lane, nan), x) in lanes.iter_mut().zip(&mut nan).zip(rest) {
-        *lane = if better::<_, GREATEST>(x.key(), *lane) { x.key() } else { *lane };
-        *nan |= x.nan_flag();
+    let (mut best, mut has_nan) = (start, nan.into_iter().any(|n| n != T::Flag::default()));
+    if !whole.is_empty() {
+        let mut width = LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] = best_of(lanes[i], lanes[i + width]);
+            }
+        }
+        best = lanes[0];
     }
-    let best = lanes.into_iter().fold(start, |best, key| if better::<_, GREATEST>(key, best) { key } else { best });
-    (best, nan.into_iter().any(|n| n != T::Flag::default()))
+    for x in rest {
+        best = best_of(best, x.key());
+        has_nan |= x.is_nan();
+    }
+    (best, has_nan)
 }
 
+/// Takes columns of `N` rows into the best keys so far.
+#[inline(always)]
+fn extreme_columns<T: Ordered, const N: usize, const GREATEST: bool>(
+    keys: &mut [T::Key; COLUMNS],
+    nan: &mut [T::Flag; COLUMNS],
+    rows: [&[T; COLUMNS]; N],
+) {
+    let (mut best, mut flags) = (*keys, *nan);
+    for n in 0..N {
+        let row = rows[n];
+        for i in 0..COLUMNS {
+            let key = row[i].key();
+            best[i] = if better::<_, GREATEST>(key, best[i]) { key } else { best[i] };
+            flags[i] |= row[i].nan_flag();
+        }
+    }
+    (*keys, *nan) = (best, flags);
+}
+
+/// Rows are taken eight at a time, and of those a few columns: what is best so far is not fetched and put back for each row.
 #[inline(always)]
 fn extreme_rows<T: Ordered, const GREATEST: bool>(
     keys: &mut [T::Key],
@@ -84,18 +123,60 @@ fn extreme_rows<T: Ordered, const GREATEST: bool>(
     at: usize,
 ) {
     let width = keys.len();
-    let nan = &mut nan[..width];
-    for row in rows.chunks_exact(len) {
-        let row = &row[at..][..width];
-        for i in 0..width {
-            let key = row[i].key();
-            keys[i] = if better::<_, GREATEST>(key, keys[i]) { key } else { keys[i] };
-            nan[i] |= row[i].nan_flag();
+    let whole = width / COLUMNS * COLUMNS;
+    for group in rows.chunks(ROWS * len) {
+        let keys_of = keys.as_chunks_mut::<COLUMNS>().0;
+        let parts = keys_of.iter_mut().zip(nan.as_chunks_mut::<COLUMNS>().0).zip((at..).step_by(COLUMNS));
+        if group.len() == ROWS * len {
+            for ((keys, nan), at) in parts {
+                let rows: [&[T; COLUMNS]; ROWS] = std::array::from_fn(|row| columns(group, row * len + at));
+                extreme_columns::<T, ROWS, GREATEST>(keys, nan, rows);
+            }
+        } else {
+            for ((keys, nan), at) in parts {
+                for row in 0..group.len() / len {
+                    extreme_columns::<T, 1, GREATEST>(keys, nan, [columns(group, row * len + at)]);
+                }
+            }
+        }
+        for row in group.chunks_exact(len) {
+            for i in whole..width {
+                let key = row[at + i].key();
+                keys[i] = if better::<_, GREATEST>(key, keys[i]) { key } else { keys[i] };
+                nan[i] |= row[at + i].nan_flag();
+            }
         }
     }
 }
 
-/// Positions are kept as numbers of the key's own width would be; a NaN is better than any number, and the first one stays.
+/// The elements of a row from one on.
+#[inline(always)]
+fn columns<T>(rows: &[T], from: usize) -> &[T; COLUMNS] {
+    &rows[from..].as_chunks().0[0]
+}
+
+/// As [`extreme_columns`], and in which row, `number` and on, the best key first came.
+#[inline(always)]
+fn first_columns<T: Ordered, const N: usize, const GREATEST: bool>(
+    keys: &mut [T::Key; COLUMNS],
+    found: &mut [u64; COLUMNS],
+    rows: [&[T; COLUMNS]; N],
+    number: u64,
+) {
+    let (mut best, mut first) = (*keys, *found);
+    for n in 0..N {
+        let (row, number) = (rows[n], number + n as u64);
+        for i in 0..COLUMNS {
+            let key = row[i].key();
+            // A key that is NaN is below and above nothing: it stays, and `rows` were searched for NaN before.
+            let is_better = better::<_, GREATEST>(key, best[i]);
+            best[i] = if is_better { key } else { best[i] };
+            first[i] = if is_better { number } else { first[i] };
+        }
+    }
+    (*keys, *found) = (best, first);
+}
+
 #[inline(always)]
 fn extreme_firsts<T: Ordered, const GREATEST: bool>(
     keys: &mut [T::Key],
@@ -106,25 +187,56 @@ fn extreme_firsts<T: Ordered, const GREATEST: bool>(
     first: u64,
 ) {
     let width = keys.len();
-    let found = &mut found[..width];
-    for (row, number) in rows.chunks_exact(len).zip(first..) {
-        let row = &row[at..][..width];
-        for i in 0..width {
-            let key = row[i].key();
-            // A key that is NaN is below and above nothing: it stays, and `rows` were searched for NaN before.
-            let is_better = better::<_, GREATEST>(key, keys[i]);
-            keys[i] = if is_better { key } else { keys[i] };
-            found[i] = if is_better { number } else { found[i] };
+    let whole = width / COLUMNS * COLUMNS;
+    for (group, number) in rows.chunks(ROWS * len).zip((first..).step_by(ROWS)) {
+        let keys_of = keys.as_chunks_mut::<COLUMNS>().0;
+        let parts = keys_of.iter_mut().zip(found.as_chunks_mut::<COLUMNS>().0).zip((at..).step_by(COLUMNS));
+        if group.len() == ROWS * len {
+            for ((keys, found), at) in parts {
+                let rows: [&[T; COLUMNS]; ROWS] = std::array::from_fn(|row| columns(group, row * len + at));
+                first_columns::<T, ROWS, GREATEST>(keys, found, rows, number);
+            }
+        } else {
+            for ((keys, found), at) in parts {
+                for (row, number) in (0..group.len() / len).zip(number..) {
+                    first_columns::<T, 1, GREATEST>(keys, found, [columns(group, row * len + at)], number);
+                }
+            }
+        }
+        for (row, number) in group.chunks_exact(len).zip(number..) {
+            for i in whole..width {
+                let key = row[at + i].key();
+                let is_better = better::<_, GREATEST>(key, keys[i]);
+                keys[i] = if is_better { key } else { keys[i] };
+                found[i] = if is_better { number } else { found[i] };
+            }
         }
     }
 }
 
+/// Whether any element is NaN.
+#[inline(always)]
+fn any_nan<T: Ordered>(elements: &[T]) -> bool {
+    const FEW: usize = 64;
+    let (whole, rest) = elements.as_chunks::<FEW>();
+    let mut flags = [T::Flag::default(); 16];
+    for few in whole {
+        for part in few.as_chunks::<16>().0 {
+            for i in 0..16 {
+                flags[i] |= part[i].nan_flag();
+            }
+        }
+    }
+    flags.into_iter().any(|flag| flag != T::Flag::default()) || rest.iter().any(|x| x.is_nan())
+}
+
 macro_rules! ordered {
-    ($($t:ty as $key:ty, $flag:ty, $bottom:expr, $top:expr, $to:expr, $of:expr, $is_nan:expr, $less:expr,
-        $least:ident $greatest:ident $least_rows:ident $greatest_rows:ident $firsts:ident $lasts:ident;)*) => {$(
+    ($($t:ty as $key:ty, $flag:ty, $lanes:literal, $bottom:expr, $top:expr, $to:expr, $of:expr, $is_nan:expr, $less:expr,
+        $nan:ident $least:ident $greatest:ident $least_rows:ident $greatest_rows:ident $firsts:ident $lasts:ident;)*) => {$(
         versions! {
-            fn $least(run: &[$t]) -> ($key, bool) = extreme_run::<$t, false>(run);
-            fn $greatest(run: &[$t]) -> ($key, bool) = extreme_run::<$t, true>(run);
+            fn $nan(elements: &[$t]) -> bool = any_nan(elements);
+            fn $least(run: &[$t]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, false>(run);
+            fn $greatest(run: &[$t]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, true>(run);
             fn $least_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) =
                 extreme_rows::<$t, false>(keys, nan, rows, len, at);
             fn $greatest_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) =
@@ -163,6 +275,9 @@ macro_rules! ordered {
             fn less(self, other: $t) -> $t {
                 $less(self, other)
             }
+            fn any_nan(elements: &[$t]) -> bool {
+                <$t>::DTYPE.is_inexact() && $nan(elements)
+            }
             fn least(run: &[$t]) -> ($key, bool) {
                 $least(run)
             }
@@ -186,44 +301,44 @@ macro_rules! ordered {
 }
 
 macro_rules! ordered_integers {
-    ($($t:ty: $($name:ident)*;)*) => {
+    ($($t:ty, $lanes:literal: $($name:ident)*;)*) => {
         ordered! {$(
-            $t as $t, u8, <$t>::MIN, <$t>::MAX, |x| x, |x| x, |_| false, |a: $t, b: $t| a.wrapping_sub(b), $($name)*;
+            $t as $t, u8, $lanes, <$t>::MIN, <$t>::MAX, |x| x, |x| x, |_| false, |a: $t, b: $t| a.wrapping_sub(b), $($name)*;
         )*}
     };
 }
 ordered_integers! {
-    i8: least_i8 greatest_i8 least_rows_i8 greatest_rows_i8 firsts_i8 lasts_i8;
-    i16: least_i16 greatest_i16 least_rows_i16 greatest_rows_i16 firsts_i16 lasts_i16;
-    i32: least_i32 greatest_i32 least_rows_i32 greatest_rows_i32 firsts_i32 lasts_i32;
-    i64: least_i64 greatest_i64 least_rows_i64 greatest_rows_i64 firsts_i64 lasts_i64;
-    u8: least_u8 greatest_u8 least_rows_u8 greatest_rows_u8 firsts_u8 lasts_u8;
-    u16: least_u16 greatest_u16 least_rows_u16 greatest_rows_u16 firsts_u16 lasts_u16;
-    u32: least_u32 greatest_u32 least_rows_u32 greatest_rows_u32 firsts_u32 lasts_u32;
-    u64: least_u64 greatest_u64 least_rows_u64 greatest_rows_u64 firsts_u64 lasts_u64;
+    i8, 256: nan_i8 least_i8 greatest_i8 least_rows_i8 greatest_rows_i8 firsts_i8 lasts_i8;
+    i16, 128: nan_i16 least_i16 greatest_i16 least_rows_i16 greatest_rows_i16 firsts_i16 lasts_i16;
+    i32, 64: nan_i32 least_i32 greatest_i32 least_rows_i32 greatest_rows_i32 firsts_i32 lasts_i32;
+    i64, 32: nan_i64 least_i64 greatest_i64 least_rows_i64 greatest_rows_i64 firsts_i64 lasts_i64;
+    u8, 256: nan_u8 least_u8 greatest_u8 least_rows_u8 greatest_rows_u8 firsts_u8 lasts_u8;
+    u16, 128: nan_u16 least_u16 greatest_u16 least_rows_u16 greatest_rows_u16 firsts_u16 lasts_u16;
+    u32, 64: nan_u32 least_u32 greatest_u32 least_rows_u32 greatest_rows_u32 firsts_u32 lasts_u32;
+    u64, 32: nan_u64 least_u64 greatest_u64 least_rows_u64 greatest_rows_u64 firsts_u64 lasts_u64;
 }
 
 ordered! {
-    Bool8 as u8, u8, 0, u8::MAX, |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
-        least_bool greatest_bool least_rows_bool greatest_rows_bool firsts_bool lasts_bool;
-    f16 as f32, u32, f32::NEG_INFINITY, f32::INFINITY, f16_to_f32, f32_to_f16,
+    Bool8 as u8, u8, 256, 0, u8::MAX, |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
+        nan_bool least_bool greatest_bool least_rows_bool greatest_rows_bool firsts_bool lasts_bool;
+    f16 as f32, u32, 64, f32::NEG_INFINITY, f32::INFINITY, f16_to_f32, f32_to_f16,
         |h: f16| h.to_bits() & 0x7fff > 0x7c00, |a, b| f32_to_f16(f16_to_f32(a) - f16_to_f32(b)),
-        least_f16 greatest_f16 least_rows_f16 greatest_rows_f16 firsts_f16 lasts_f16;
-    bf16 as f32, u32, f32::NEG_INFINITY, f32::INFINITY, bf16_to_f32, f32_to_bf16,
+        nan_f16 least_f16 greatest_f16 least_rows_f16 greatest_rows_f16 firsts_f16 lasts_f16;
+    bf16 as f32, u32, 64, f32::NEG_INFINITY, f32::INFINITY, bf16_to_f32, f32_to_bf16,
         |h: bf16| h.to_bits() & 0x7fff > 0x7f80, |a, b| f32_to_bf16(bf16_to_f32(a) - bf16_to_f32(b)),
-        least_bf16 greatest_bf16 least_rows_bf16 greatest_rows_bf16 firsts_bf16 lasts_bf16;
-    f32 as f32, u32, f32::NEG_INFINITY, f32::INFINITY, |x| x, |x| x, |x: f32| x.is_nan(), |a: f32, b: f32| a - b,
-        least_f32 greatest_f32 least_rows_f32 greatest_rows_f32 firsts_f32 lasts_f32;
-    f64 as f64, u64, f64::NEG_INFINITY, f64::INFINITY, |x| x, |x| x, |x: f64| x.is_nan(), |a: f64, b: f64| a - b,
-        least_f64 greatest_f64 least_rows_f64 greatest_rows_f64 firsts_f64 lasts_f64;
-    Complex32 as Parts<f32>, u64, Parts(f32::NEG_INFINITY, f32::NEG_INFINITY), Parts(f32::INFINITY, f32::INFINITY),
+        nan_bf16 least_bf16 greatest_bf16 least_rows_bf16 greatest_rows_bf16 firsts_bf16 lasts_bf16;
+    f32 as f32, u32, 64, f32::NEG_INFINITY, f32::INFINITY, |x| x, |x| x, |x: f32| x.is_nan(), |a: f32, b: f32| a - b,
+        nan_f32 least_f32 greatest_f32 least_rows_f32 greatest_rows_f32 firsts_f32 lasts_f32;
+    f64 as f64, u64, 32, f64::NEG_INFINITY, f64::INFINITY, |x| x, |x| x, |x: f64| x.is_nan(), |a: f64, b: f64| a - b,
+        nan_f64 least_f64 greatest_f64 least_rows_f64 greatest_rows_f64 firsts_f64 lasts_f64;
+    Complex32 as Parts<f32>, u64, 16, Parts(f32::NEG_INFINITY, f32::NEG_INFINITY), Parts(f32::INFINITY, f32::INFINITY),
         |c: Complex32| Parts(c.re, c.im), |p: Parts<f32>| Complex::new(p.0, p.1),
         |c: Complex32| c.re.is_nan() || c.im.is_nan(), |a: Complex32, b: Complex32| a - b,
-        least_c64 greatest_c64 least_rows_c64 greatest_rows_c64 firsts_c64 lasts_c64;
-    Complex64 as Parts<f64>, u64, Parts(f64::NEG_INFINITY, f64::NEG_INFINITY), Parts(f64::INFINITY, f64::INFINITY),
+        nan_c64 least_c64 greatest_c64 least_rows_c64 greatest_rows_c64 firsts_c64 lasts_c64;
+    Complex64 as Parts<f64>, u64, 16, Parts(f64::NEG_INFINITY, f64::NEG_INFINITY), Parts(f64::INFINITY, f64::INFINITY),
         |c: Complex64| Parts(c.re, c.im), |p: Parts<f64>| Complex::new(p.0, p.1),
         |c: Complex64| c.re.is_nan() || c.im.is_nan(), |a: Complex64, b: Complex64| a - b,
-        least_c128 greatest_c128 least_rows_c128 greatest_rows_c128 firsts_c128 lasts_c128;
+        nan_c128 least_c128 greatest_c128 least_rows_c128 greatest_rows_c128 firsts_c128 lasts_c128;
 }
 
 /// Real and imaginary part. Compared in this order; where either is NaN, nothing is below or above.

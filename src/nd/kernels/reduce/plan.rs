@@ -45,7 +45,7 @@ pub struct Reduction {
     pub(super) dtype: Dtype,
     pub(super) work: Dtype,
     shape: Shape,
-    axes: AxisSet,
+    pub(super) axes: AxisSet,
     pub(super) out_shape: Shape,
     /// Cells between neighbours along each axis of the array; 0 for reduced axes.
     strides: SmallVec<[usize; 4]>,
@@ -295,17 +295,22 @@ impl Reduction {
     ///
     /// Blocks of a few rows have nearly as many cells as elements: this saves going over them three times more.
     pub(super) fn add_in_place(&self, block: &[u8], lens: &[usize], offset: &[usize], cells: &mut Cells) -> bool {
-        if !self.kernel.is_exact() || self.is_filtered() || self.work != self.dtype || self.is_of_all() {
+        if self.is_filtered() || self.work != self.dtype || self.is_of_all() {
             return false;
         }
         let (walk, place) = self.locate(lens, offset);
         let at = if self.kernel.holds_positions() { self.shift_of(lens, offset) } else { Some(0) };
         let (Some(first), Some(at)) = (place.as_run(), at) else { return false };
         assert_eq!(block.len(), walk.elements * self.dtype.itemsize(), "a block holds its shape's elements");
-        if walk.elements > 0 {
-            let size = cells.cell_size;
-            self.kernel.block(&walk, block, &mut cells.bytes_mut()[first * size..][..walk.cells * size], at);
+        if walk.elements == 0 {
+            return true;
         }
+        let size = cells.cell_size;
+        let own = &mut cells.bytes_mut()[first * size..][..walk.cells * size];
+        if !self.kernel.is_exact() {
+            return self.kernel.block_onto(&walk, block, own);
+        }
+        self.kernel.block(&walk, block, own, at);
         true
     }
 

@@ -1,11 +1,15 @@
 //! `MEDIAN` and `QUANTILE`, by selection: elements are collected cell by cell, and no more of them are put in order than
-//! the ranks that are asked for need.
+//! the ranks that are asked for need. Where they would take more memory than [`SCRATCH`], [`View::ranked`] takes some cells at
+//! a time, and what is too much for one cell is narrowed down first ([`super::narrow`]): the same answers, to the bit.
+//!
+//! [`View::ranked`]: crate::nd::array::View::ranked
 //!
 //! Where NumPy interpolates between neighbours it does so in the elements' dtype, and integers may wrap; here it is done in
 //! float64 and rounded once. Neighbours that are equal are the answer, infinite or not.
 
 use half::{bf16, f16};
 use num_complex::{Complex, Complex32, Complex64};
+use smallvec::SmallVec;
 
 use super::plan::Reduction;
 use super::walk::{each_position, Inner};
@@ -41,6 +45,9 @@ pub enum Rank {
     /// Quantiles from 0 to 1, the result's first axis where there is more than one.
     Quantiles(Vec<f64>, Method),
 }
+
+/// Bytes of elements that are collected at a time.
+pub const SCRATCH: usize = 16 << 20;
 
 /// The most quantiles of one call.
 pub const MAX_QUANTILES: usize = 4096;
@@ -87,7 +94,26 @@ impl Rank {
         }
     }
 
-    fn count(&self) -> usize {
+    /// Puts the ranks that the answers need among `count` elements, in ascending order, each once.
+    pub(super) fn wanted(&self, count: usize, wanted: &mut Vec<usize>) {
+        wanted.clear();
+        match self {
+            Rank::Median => {
+                wanted.extend(count.is_multiple_of(2).then(|| count / 2 - 1).into_iter().chain([count / 2]))
+            }
+            Rank::Quantiles(list, method) => {
+                let both = |&q: &f64| {
+                    let (low, high, _) = ranks(count, q, *method);
+                    [low, high]
+                };
+                wanted.extend(list.iter().flat_map(both));
+                wanted.sort_unstable();
+                wanted.dedup();
+            }
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
         match self {
             Rank::Median => 1,
             Rank::Quantiles(list, _) => list.len(),
@@ -95,16 +121,48 @@ impl Rank {
     }
 }
 
+/// An unsigned integer, whose leading bits say roughly where in the order it stands.
+pub(super) trait Key: Ord + Copy + bytemuck::Pod {
+    const BITS: u32;
+    /// The key without its last bits.
+    fn leading(self, bits_off: u32) -> Self;
+    /// The last bits that are left of a key without its last ones.
+    fn digit(self, bits_off: u32, bits: u32) -> usize;
+    /// The key with more bits behind its last one.
+    fn followed_by(self, digit: usize, bits: u32) -> Self;
+}
+
+macro_rules! keys {
+    ($($t:ty)*) => {$(
+        impl Key for $t {
+            const BITS: u32 = <$t>::BITS;
+            #[inline(always)]
+            fn leading(self, bits_off: u32) -> $t {
+                self.checked_shr(bits_off).unwrap_or(0)
+            }
+            #[inline(always)]
+            fn digit(self, bits_off: u32, bits: u32) -> usize {
+                self.leading(bits_off) as usize & ((1 << bits) - 1) // at most 20 bits
+            }
+            #[inline(always)]
+            fn followed_by(self, digit: usize, bits: u32) -> $t {
+                self.checked_shl(bits).unwrap_or(0) | digit as $t // a digit has so many bits
+            }
+        }
+    )*};
+}
+keys! { u8 u16 u32 u64 u128 }
+
 /// An element that has a place in an order.
-trait Sortable: Element {
-    /// An integer, or two, of the same order.
-    type Key: Ord + Copy + bytemuck::Pod;
+pub(super) trait Sortable: Element {
+    /// An unsigned integer of the same order.
+    type Key: Key;
     fn key(self) -> Self::Key;
     fn of_key(key: Self::Key) -> Self;
     /// The element in float64, and its imaginary part.
     fn parts(self) -> [f64; 2];
     /// The number of the result's dtype, which is the element's or float64.
-    fn write(dtype: Dtype, parts: [f64; 2], out: &mut Vec<u8>);
+    fn write(dtype: Dtype, parts: [f64; 2], out: &mut SmallVec<[u8; 16]>);
 }
 
 macro_rules! sortable {
@@ -122,7 +180,7 @@ macro_rules! sortable {
             fn parts(self) -> [f64; 2] {
                 [self.cast(), 0.0]
             }
-            fn write(dtype: Dtype, parts: [f64; 2], out: &mut Vec<u8>) {
+            fn write(dtype: Dtype, parts: [f64; 2], out: &mut SmallVec<[u8; 16]>) {
                 if dtype == Dtype::Float64 {
                     out.extend_from_slice(&parts[0].to_le_bytes());
                 } else {
@@ -133,51 +191,67 @@ macro_rules! sortable {
     )*};
 }
 
-/// Turns the bits of a float, as a signed integer, into an integer of the same order, and back.
-macro_rules! turned {
-    ($bits:expr, $signed:ty) => {{
-        let bits: $signed = $bits;
-        bits ^ ((bits >> (<$signed>::BITS - 1)) & <$signed>::MAX)
+/// Turns the bits of a float into an unsigned integer of the same order: of a negative one all of them, else the sign.
+macro_rules! ordered {
+    ($bits:expr, $unsigned:ty, $signed:ty) => {{
+        let bits: $unsigned = $bits;
+        bits ^ (((bits as $signed >> (<$signed>::BITS - 1)) as $unsigned) | <$signed>::MIN as $unsigned)
     }};
+}
+
+/// The other way.
+macro_rules! restored {
+    ($key:expr, $unsigned:ty, $signed:ty) => {{
+        let key: $unsigned = $key;
+        key ^ (((!key as $signed >> (<$signed>::BITS - 1)) as $unsigned) | <$signed>::MIN as $unsigned)
+    }};
+}
+
+/// The same bits, with the sign turned.
+macro_rules! shifted {
+    ($x:expr, $to:ty, $of_signed:ty) => {
+        $x as $to ^ <$of_signed>::MIN as $to
+    };
 }
 
 sortable! {
     Bool8 as u8, |b: Bool8| b.0, Bool8;
-    i8 as i8, |x| x, |x| x;
-    i16 as i16, |x| x, |x| x;
-    i32 as i32, |x| x, |x| x;
-    i64 as i64, |x| x, |x| x;
+    i8 as u8, |x: i8| shifted!(x, u8, i8), |k: u8| shifted!(k, i8, i8);
+    i16 as u16, |x: i16| shifted!(x, u16, i16), |k: u16| shifted!(k, i16, i16);
+    i32 as u32, |x: i32| shifted!(x, u32, i32), |k: u32| shifted!(k, i32, i32);
+    i64 as u64, |x: i64| shifted!(x, u64, i64), |k: u64| shifted!(k, i64, i64);
     u8 as u8, |x| x, |x| x;
     u16 as u16, |x| x, |x| x;
     u32 as u32, |x| x, |x| x;
     u64 as u64, |x| x, |x| x;
-    f16 as i16, |h: f16| turned!(h.to_bits() as i16, i16), |k| f16::from_bits(turned!(k, i16) as u16);
-    bf16 as i16, |h: bf16| turned!(h.to_bits() as i16, i16), |k| bf16::from_bits(turned!(k, i16) as u16);
-    f32 as i32, |x: f32| turned!(x.to_bits() as i32, i32), |k| f32::from_bits(turned!(k, i32) as u32);
-    f64 as i64, |x: f64| turned!(x.to_bits() as i64, i64), |k| f64::from_bits(turned!(k, i64) as u64);
+    f16 as u16, |h: f16| ordered!(h.to_bits(), u16, i16), |k| f16::from_bits(restored!(k, u16, i16));
+    bf16 as u16, |h: bf16| ordered!(h.to_bits(), u16, i16), |k| bf16::from_bits(restored!(k, u16, i16));
+    f32 as u32, |x: f32| ordered!(x.to_bits(), u32, i32), |k| f32::from_bits(restored!(k, u32, i32));
+    f64 as u64, |x: f64| ordered!(x.to_bits(), u64, i64), |k| f64::from_bits(restored!(k, u64, i64));
 }
 
 macro_rules! sortable_complex {
-    ($($t:ty, $part:ty;)*) => {$(
+    ($($t:ty, $part:ty as $key:ty, $of:ty;)*) => {$(
         impl Sortable for $t {
-            type Key = [<$part as Sortable>::Key; 2];
-            fn key(self) -> Self::Key {
+            type Key = $key;
+            fn key(self) -> $key {
                 // Zeros of both signs are equal, so that imaginary parts decide.
-                [Sortable::key(self.re + 0.0), Sortable::key(self.im)]
+                <$key>::from(Sortable::key(self.re + 0.0)) << <$of>::BITS | <$key>::from(Sortable::key(self.im))
             }
-            fn of_key(key: Self::Key) -> $t {
-                Complex::new(Sortable::of_key(key[0]), Sortable::of_key(key[1]))
+            fn of_key(key: $key) -> $t {
+                // The halves of the key.
+                Complex::new(Sortable::of_key((key >> <$of>::BITS) as $of), Sortable::of_key(key as $of))
             }
             fn parts(self) -> [f64; 2] {
                 [f64::from(self.re), f64::from(self.im)]
             }
-            fn write(_: Dtype, parts: [f64; 2], out: &mut Vec<u8>) {
+            fn write(_: Dtype, parts: [f64; 2], out: &mut SmallVec<[u8; 16]>) {
                 parts.iter().for_each(|&x| out.extend_from_slice(&(x as $part).to_le_bytes()));
             }
         }
     )*};
 }
-sortable_complex! { Complex32, f32; Complex64, f64; }
+sortable_complex! { Complex32, f32 as u64, u32; Complex64, f64 as u128, u64; }
 
 /// The elements of each cell, collected block by block.
 pub struct Ranked {
@@ -192,9 +266,10 @@ pub struct Ranked {
 }
 
 /// Plans what is asked of an array's ordered elements over `axes`.
+#[derive(Clone)]
 pub struct Ranking {
-    plan: Reduction,
-    rank: Rank,
+    pub(super) plan: Reduction,
+    pub(super) rank: Rank,
     out_dtype: Dtype,
     out_shape: Shape,
 }
@@ -225,6 +300,35 @@ impl Ranking {
     pub fn scratch_bytes(&self) -> usize {
         let keys = self.plan.cells.saturating_mul(self.plan.count).saturating_mul(self.plan.dtype.itemsize());
         keys.saturating_add(self.plan.cells.saturating_mul(std::mem::size_of::<(usize, u64)>()))
+    }
+
+    /// Of how many elements each answer is made, and how many there are of each quantile.
+    pub fn cells(&self) -> (usize, usize) {
+        (self.plan.count, self.plan.cells)
+    }
+
+    /// How many quantiles there are of each cell.
+    pub fn quantiles(&self) -> usize {
+        self.rank.count()
+    }
+
+    /// Whether an axis goes.
+    pub fn is_reduced(&self, axis: usize) -> bool {
+        self.plan.axes.contains(axis)
+    }
+
+    /// The same, of a part of the array.
+    ///
+    /// # Errors
+    /// As [`Ranking::new`].
+    pub fn of_part(&self, shape: &Shape) -> Result<Ranking> {
+        let plan = &self.plan;
+        Ranking::new(self.rank.clone(), plan.dtype, shape, &plan.axes, &plan.options)
+    }
+
+    /// The result's dtype and shape.
+    pub fn result(&self) -> (Dtype, &Shape) {
+        (self.out_dtype, &self.out_shape)
     }
 
     /// Bytes of the result.
@@ -330,59 +434,87 @@ impl Ranked {
     }
 
     fn finish_as<T: Sortable>(&mut self, out: &mut [u8]) -> Result<()> {
-        let (capacity, cells, itemsize) = (self.plan.count, self.plan.cells, self.out_dtype.itemsize());
-        let skips_nan = self.plan.options.skip_nan;
+        let (capacity, cells) = (self.plan.count, self.plan.cells);
         let keys: &mut [T::Key] = elements_mut(bytemuck::cast_slice_mut(&mut self.keys));
-        let mut element = Vec::new();
+        let answers = Answers { rank: &self.rank, dtype: self.out_dtype, skips_nan: self.plan.options.skip_nan, cells };
+        let (mut wanted, mut found) = (Vec::new(), Vec::new());
         for (cell, &(count, nan)) in self.filled.iter().enumerate() {
-            let keys = &mut keys[cell * capacity..][..count];
-            let is_nan = count == 0 || (nan > 0 && !skips_nan);
-            if is_nan && self.rank != Rank::Median && (!self.out_dtype.is_inexact() || (nan == 0 && !skips_nan)) {
-                return Err(Error::Empty { what: self.rank.name() });
-            }
-            let mut put = |q: usize, parts: [f64; 2], exact: Option<T>| {
-                element.clear();
-                match exact {
-                    Some(x) if self.out_dtype == T::DTYPE => element.extend_from_slice(bytemuck::bytes_of(&x)),
-                    _ => T::write(self.out_dtype, parts, &mut element),
-                }
-                out[(q * cells + cell) * itemsize..][..itemsize].copy_from_slice(&element);
-            };
-            if is_nan {
-                (0..self.rank.count()).for_each(|q| put(q, [f64::NAN; 2], None));
+            if answers.write_nan::<T>(cell, count, nan, out)? {
                 continue;
             }
-            match &self.rank {
-                Rank::Median => {
-                    let half = count / 2;
-                    let (below, middle, _) = keys.select_nth_unstable(half);
-                    let middle = T::of_key(*middle);
-                    match below.iter().max() {
-                        Some(lower) if count % 2 == 0 => put(0, between(T::of_key(*lower), middle, mean), None),
-                        _ => put(0, middle.parts(), Some(middle)),
-                    }
+            self.rank.wanted(count, &mut wanted);
+            found.clear();
+            select(&mut keys[cell * capacity..][..count], wanted.iter().copied(), |key| found.push(T::of_key(key)));
+            answers.write::<T>(cell, count, &wanted, &found, out);
+        }
+        Ok(())
+    }
+}
+
+/// Calls `f` with the keys of ascending ranks. What is below a rank that was found is not looked at again.
+pub(super) fn select<K: Key>(keys: &mut [K], ranks: impl Iterator<Item = usize>, mut f: impl FnMut(K)) {
+    let mut done = 0;
+    for rank in ranks {
+        f(*keys[done..].select_nth_unstable(rank - done).1);
+        done = rank;
+    }
+}
+
+/// How the answers are written among the results of all cells.
+pub(super) struct Answers<'a> {
+    pub rank: &'a Rank,
+    pub dtype: Dtype,
+    pub skips_nan: bool,
+    pub cells: usize,
+}
+
+impl Answers<'_> {
+    /// Answers NaN for a cell that has no other answer; false where it has one.
+    pub fn write_nan<T: Sortable>(&self, cell: usize, count: usize, nan: u64, out: &mut [u8]) -> Result<bool> {
+        let is_nan = count == 0 || (nan > 0 && !self.skips_nan);
+        if is_nan && *self.rank != Rank::Median && (!self.dtype.is_inexact() || (nan == 0 && !self.skips_nan)) {
+            return Err(Error::Empty { what: self.rank.name() });
+        }
+        if is_nan {
+            (0..self.rank.count()).for_each(|q| self.put::<T>(cell, q, [f64::NAN; 2], None, out));
+        }
+        Ok(is_nan)
+    }
+
+    /// Writes the answers of a cell of `count` elements, of which those at the `wanted` ranks were `found`.
+    pub fn write<T: Sortable>(&self, cell: usize, count: usize, wanted: &[usize], found: &[T], out: &mut [u8]) {
+        let element = |rank: usize| found[wanted.partition_point(|&r| r < rank)];
+        match self.rank {
+            Rank::Median => {
+                let middle = element(count / 2);
+                if count % 2 == 0 {
+                    self.put::<T>(cell, 0, between(element(count / 2 - 1), middle, mean), None, out);
+                } else {
+                    self.put(cell, 0, middle.parts(), Some(middle), out);
                 }
-                Rank::Quantiles(list, method) => {
-                    let mut order: Vec<usize> = (0..list.len()).collect();
-                    order.sort_by(|a, b| list[*a].total_cmp(&list[*b]));
-                    // What is below `done` is smaller than what is not.
-                    let mut done = 0;
-                    for q in order {
-                        let (low, high, t) = ranks(count, list[q], *method);
-                        let (_, a, above) = keys[done..].select_nth_unstable(low - done);
-                        let a = T::of_key(*a);
-                        let b = if high == low { a } else { above.iter().min().map_or(a, |k| T::of_key(*k)) };
-                        done = low;
-                        match t {
-                            _ if a == b => put(q, a.parts(), Some(a)),
-                            Some(t) => put(q, between(a, b, |a, b| lerp(a, b, t)), None),
-                            None => put(q, a.parts(), Some(a)),
-                        }
+            }
+            Rank::Quantiles(list, method) => {
+                for (q, &at) in list.iter().enumerate() {
+                    let (low, high, t) = ranks(count, at, *method);
+                    let (a, b) = (element(low), element(high));
+                    match t {
+                        Some(t) if a != b => self.put::<T>(cell, q, between(a, b, |a, b| lerp(a, b, t)), None, out),
+                        _ => self.put(cell, q, a.parts(), Some(a), out),
                     }
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Writes one answer: an element as it is where the result has its dtype.
+    fn put<T: Sortable>(&self, cell: usize, q: usize, parts: [f64; 2], exact: Option<T>, out: &mut [u8]) {
+        let itemsize = self.dtype.itemsize();
+        let mut element = SmallVec::<[u8; 16]>::new();
+        match exact {
+            Some(x) if self.dtype == T::DTYPE => element.extend_from_slice(bytemuck::bytes_of(&x)),
+            _ => T::write(self.dtype, parts, &mut element),
+        }
+        out[(q * self.cells + cell) * itemsize..][..itemsize].copy_from_slice(&element);
     }
 }
 

@@ -71,6 +71,25 @@ impl State {
         Place::only().merge(self.plan.kernel, &mut self.cells, &self.scratch);
     }
 
+    /// The state of the same reduction that has seen nothing.
+    ///
+    /// # Errors
+    /// `OOM`.
+    pub fn begun_anew(&self) -> Result<State> {
+        State::new(self.plan.clone())
+    }
+
+    /// Whether no part of a block can change the result, as what the block gave shows ([`State::summary`]): not after what this
+    /// state saw, or not beside what `others` saw. False where it is not known.
+    pub fn is_spared(&self, words: &[u64], others: &State) -> bool {
+        if self.plan.is_filtered() {
+            return false; // how many elements were left out is counted
+        }
+        let block = &bytemuck::cast_slice(words)[..self.cells.cell_size];
+        let kernel = self.plan.kernel;
+        kernel.is_spent(self.cells.bytes(), block) || kernel.is_beaten(block, others.cells.bytes())
+    }
+
     pub(super) fn new(plan: Reduction) -> Result<State> {
         let mut cells = Cells::default();
         cells.reset(plan.kernel, plan.cells, plan.is_filtered())?;

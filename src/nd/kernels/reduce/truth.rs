@@ -147,6 +147,12 @@ macro_rules! deciding {
                     *cell = u8::from($decides(T::count(few), few.len() as u64));
                 }
             }
+            fn is_spent(cell: &u8, other: &u8) -> bool {
+                *cell != 0 || *other == 0
+            }
+            fn is_beaten(_: &u8, best: &u8) -> bool {
+                *best != 0
+            }
             fn rows(cells: &mut [u8], rows: &[T]) {
                 let mut counts = vec![0; cells.len()];
                 T::count_rows(&mut counts, rows);
