@@ -25,9 +25,11 @@ use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
 use std::ptr::{null_mut, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc as Shared, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{unbounded, Receiver, Sender, TryRecvError};
+use crossbeam_channel::{unbounded, Receiver, Sender};
 use redis_module::raw;
 use triomphe::Arc;
 
@@ -105,7 +107,25 @@ enum Task {
 /// The other end of the thread.
 struct Thread {
     tasks: Sender<Task>,
-    done: Receiver<Round>,
+    done: Done,
+    handle: JoinHandle<()>,
+}
+
+/// Where the thread lays a round that is done. The main thread never waits for the lock: one of the lowest priority may hold
+/// it for long.
+#[derive(Clone, Default)]
+struct Done(Shared<Mutex<Option<Round>>>);
+
+impl Done {
+    fn put(&self, round: Round) {
+        if let Ok(mut place) = self.0.lock() {
+            *place = Some(round);
+        }
+    }
+
+    fn take(&self) -> Option<Round> {
+        self.0.try_lock().ok()?.take()
+    }
 }
 
 /// Where a pass over the keys is.
@@ -179,13 +199,13 @@ impl Compactor {
             return;
         }
         if self.is_under_way {
-            match self.thread.as_ref().map(|thread| thread.done.try_recv()) {
-                Some(Err(TryRecvError::Empty)) => return self.poll(ctx),
-                Some(Ok(round)) => self.made = Some(round),
-                None | Some(Err(TryRecvError::Disconnected)) => {
-                    self.thread = None; // it has panicked, which was logged; what it had in hand is as it was
-                    self.is_hopeless = true;
+            self.made = self.thread.as_ref().and_then(|thread| thread.done.take());
+            if self.made.is_none() {
+                if self.thread.as_ref().is_some_and(|thread| !thread.handle.is_finished()) {
+                    return self.poll(ctx);
                 }
+                self.thread = None; // it has panicked; what it had in hand is as it was
+                self.is_hopeless = true;
             }
             self.is_under_way = false;
         }
@@ -436,10 +456,11 @@ unsafe extern "C" fn seen(
 /// Starts the thread; nothing where the system gives none.
 fn start() -> Option<Thread> {
     let (tasks, theirs) = unbounded(); // a round at a time, and what is left of the last
-    let (made, done) = unbounded();
-    let spawned = std::thread::Builder::new().name("ndarray-compact".into()).spawn(move || serve(&theirs, &made));
+    let done = Done::default();
+    let place = done.clone();
+    let spawned = std::thread::Builder::new().name("ndarray-compact".into()).spawn(move || serve(&theirs, &place));
     match spawned {
-        Ok(_) => Some(Thread { tasks, done }),
+        Ok(handle) => Some(Thread { tasks, done, handle }),
         Err(e) => {
             log(null_mut(), c"warning", &format!("no thread for ndarray.compact-after: {e}"));
             None
@@ -448,7 +469,7 @@ fn start() -> Option<Thread> {
 }
 
 /// The thread's life.
-fn serve(tasks: &Receiver<Task>, done: &Sender<Round>) {
+fn serve(tasks: &Receiver<Task>, done: &Done) {
     priority::lower(Priority::Idle);
     while let Ok(task) = tasks.recv() {
         match task {
@@ -466,9 +487,7 @@ fn serve(tasks: &Receiver<Task>, done: &Sender<Round>) {
                         log(null_mut(), c"warning", &format!("a chunk of {key} was left as it is: {e}"));
                     }
                 }
-                if done.send(round).is_err() {
-                    return;
-                }
+                done.put(round);
             }
         }
     }
