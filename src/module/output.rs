@@ -60,14 +60,13 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The first `len` bytes of a buffer that grows where it must; what they hold is anything.
-fn room(buffer: &mut Vec<u8>, len: usize) -> Result<&mut [u8]> {
+/// Makes a buffer at least so long; what it holds from its old end on is anything.
+fn grow(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
     if buffer.len() < len {
-        buffer.clear(); // nothing to be moved
-        buffer.try_reserve_exact(len).map_err(|_| Error::OutOfMemory { bytes: len })?;
+        buffer.try_reserve_exact(len - buffer.len()).map_err(|_| Error::OutOfMemory { bytes: len })?;
         buffer.resize(len, 0);
     }
-    Ok(&mut buffer[..len])
+    Ok(())
 }
 
 /// A buffer for a reply's elements that the thread keeps from call to call; what it holds at first is anything.
@@ -241,11 +240,17 @@ impl<'a> Content<'a> {
     }
 
     /// Calls `f` with the elements piece by piece.
-    fn visit(&self, mut f: impl FnMut(&[u8]) -> crate::nd::error::Result<()>) -> Result<()> {
+    fn visit(&self, f: impl FnMut(&[u8]) -> crate::nd::error::Result<()>) -> Result<()> {
+        self.visit_from(0, f)
+    }
+
+    /// [`Content::visit`] without the first `done` bytes.
+    fn visit_from(&self, done: usize, mut f: impl FnMut(&[u8]) -> crate::nd::error::Result<()>) -> Result<()> {
+        let first = done / self.dtype.itemsize();
         match &self.body {
-            Body::Run(array, start) => Ok(array.visit_run(*start, self.size(), f)?),
-            Body::Own(buffer) => Ok(f(memory::bytes(buffer, self.nbytes()))?),
-            Body::Lent(bytes) => Ok(f(bytes)?),
+            Body::Run(array, start) => Ok(array.visit_run(start + first, self.size() - first, f)?),
+            Body::Own(buffer) => Ok(f(&memory::bytes(buffer, self.nbytes())[done..])?),
+            Body::Lent(bytes) => Ok(f(&bytes[done..])?),
         }
     }
 
@@ -269,8 +274,11 @@ impl<'a> Content<'a> {
         }
         let need = total + head.len() + tail.len();
         let mut joined = JOINED.take();
-        let filled = room(&mut joined, need).and_then(|out| {
-            let (before, rest) = out.split_at_mut(head.len());
+        if joined.len() < need {
+            joined.clear(); // nothing to be moved
+        }
+        let filled = grow(&mut joined, need).and_then(|()| {
+            let (before, rest) = joined[..need].split_at_mut(head.len());
             let (elements, after) = rest.split_at_mut(total);
             before.copy_from_slice(head);
             after.copy_from_slice(tail);
@@ -395,6 +403,33 @@ impl<'a> Content<'a> {
         reply.shape(&self.shape);
     }
 
+    /// Pieces of encoded chunks, each chunk decoded where it is sent from: as many at a time as stay in the cache, or keep
+    /// helpers busy. Answers how many pieces were sent, and how many bytes were decoded: fewer than all where a chunk does not
+    /// decode. What is left of them for the next piece is then all that `joined` holds.
+    fn reply_decoded(&self, array: &Array, start: usize, joined: &mut Vec<u8>, reply: &Reply) -> (usize, usize) {
+        let (total, itemsize) = (self.nbytes(), self.dtype.itemsize());
+        let step = if parallel::may_help() { PIECES_AHEAD * PIECE } else { PIECE };
+        let (mut sent, mut done, mut waiting) = (0, 0, 0);
+        while done < total {
+            let last = start + total.min(done + step) / itemsize - 1;
+            let more = ((array.chunk_end(last) - start) * itemsize).min(total) - done;
+            let have = waiting + more;
+            let is_decoded = grow(joined, have)
+                .and_then(|()| Ok(array.join_run(start + done / itemsize, &mut joined[waiting..have])?));
+            if is_decoded.is_err() {
+                joined.truncate(waiting);
+                break;
+            }
+            done += more;
+            let whole = if done == total { have } else { have / PIECE * PIECE };
+            joined[..whole].chunks(PIECE).for_each(|piece| reply.bulk(piece));
+            sent += whole.div_ceil(PIECE);
+            joined.copy_within(whole..have, 0);
+            waiting = have - whole;
+        }
+        (sent, done)
+    }
+
     /// Pieces of [`PIECE`] bytes and one that holds the rest. Their number stands in front of them; should a chunk then
     /// fail to decode, the error takes its piece's place and the rest is nil.
     fn reply_pieces(&self, reply: &Reply) -> Result<()> {
@@ -403,49 +438,33 @@ impl<'a> Content<'a> {
         self.head(reply);
         reply.array(pieces);
         let mut joined = JOINED.take();
-        let mut sent = 0;
-        let outcome = match &self.body {
+        let (mut sent, mut done) = (0, 0);
+        match &self.body {
             Body::Run(array, start) if array.is_encoded_run() => {
-                let mut send = |from: usize, to: usize| -> Result<()> {
-                    let out = room(&mut joined, to - from)?;
-                    array.join_run(start + from / self.dtype.itemsize(), out)?;
-                    out.chunks(PIECE).for_each(|piece| reply.bulk(piece));
-                    sent += out.len().div_ceil(PIECE);
-                    Ok(())
-                };
-                // Decoded where it is sent from: as much at a time as stays in the cache, or keeps helpers busy. Where that fails,
-                // piece by piece up to the one that does.
-                let step = if parallel::may_help() { PIECES_AHEAD * PIECE } else { PIECE };
-                (0..total).step_by(step).try_for_each(|at| {
-                    let end = total.min(at + step);
-                    send(at, end)
-                        .or_else(|_| (at..end).step_by(PIECE).try_for_each(|piece| send(piece, end.min(piece + PIECE))))
-                })
+                (sent, done) = self.reply_decoded(array, *start, &mut joined, reply);
             }
-            _ => {
-                joined.clear();
-                self.visit(|mut bytes| {
-                    while !bytes.is_empty() {
-                        let wanted = PIECE.min(total - sent * PIECE) - joined.len();
-                        let (part, rest) = bytes.split_at(wanted.min(bytes.len()));
-                        bytes = rest;
-                        if part.len() < wanted {
-                            joined.extend_from_slice(part);
-                            continue;
-                        }
-                        if joined.is_empty() {
-                            reply.bulk(part); // one run in memory: not joined first
-                        } else {
-                            joined.extend_from_slice(part);
-                            reply.bulk(&joined);
-                            joined.clear();
-                        }
-                        sent += 1;
-                    }
-                    Ok(())
-                })
+            _ => joined.clear(),
+        }
+        let outcome = self.visit_from(done, |mut bytes| {
+            while !bytes.is_empty() {
+                let wanted = PIECE.min(total - sent * PIECE) - joined.len();
+                let (part, rest) = bytes.split_at(wanted.min(bytes.len()));
+                bytes = rest;
+                if part.len() < wanted {
+                    joined.extend_from_slice(part);
+                    continue;
+                }
+                if joined.is_empty() {
+                    reply.bulk(part); // one run in memory: not joined first
+                } else {
+                    joined.extend_from_slice(part);
+                    reply.bulk(&joined);
+                    joined.clear();
+                }
+                sent += 1;
             }
-        };
+            Ok(())
+        });
         JOINED.set(joined);
         // The head is out: what is missing is said in its place.
         if let Err(refusal) = outcome {

@@ -43,6 +43,15 @@ impl Array {
         self.chunks().is_some_and(|chunks| self.encoded_bytes(chunks) > 0 && self.grid_of(chunks).is_contiguous())
     }
 
+    /// The element after the last of the chunk that holds this one; of an array whose chunks are runs.
+    pub fn chunk_end(&self, element: usize) -> usize {
+        let Some(chunks) = self.chunks() else { return self.size() };
+        let grid = self.grid_of(chunks);
+        let hidden = grid.lead() * self.shape().iter().skip(1).product::<usize>();
+        let (place, first) = grid.chunk_of_run(element + hidden);
+        first + place.size() - hidden
+    }
+
     /// Copies the elements from `start`, as many as `out` holds, in C order, to `out`.
     ///
     /// # Errors
@@ -147,6 +156,13 @@ mod tests {
                     array.join_run(start, &mut out).unwrap();
                     assert!(out == want, "{policy:?}, {start}..{end} without {dropped} rows");
                     assert!(array.run_in_place(start, end - start).is_none_or(|run| run == want));
+                    if let (Some(grid), false) = (array.grid().filter(Grid::is_contiguous), want.is_empty()) {
+                        let ends = (start..end).map(|e| array.chunk_end(e)).collect::<std::collections::BTreeSet<_>>();
+                        assert!(ends
+                            .range(..end)
+                            .all(|e| (e + dropped * 4096).is_multiple_of(grid.chunk_shape().len_or_max())));
+                        assert!(ends.iter().all(|e| *e > start && *e <= most * 4096), "{ends:?}");
+                    }
                     let (Some(grid), false) = (array.grid().filter(Grid::is_contiguous), want.is_empty()) else {
                         continue;
                     };
