@@ -143,7 +143,10 @@ mod tests {
                     assert!(out == want, "{policy:?}, {start}..{end} without {dropped} rows");
                     assert!(array.run_in_place(start, end - start).is_none_or(|run| run == want));
                     if let (Some(grid), false) = (array.grid().filter(Grid::is_contiguous), want.is_empty()) {
-                        let ends = (start..end).map(|e| array.chunk_end(e)).collect::<std::collections::BTreeSet<_>>();
+                        let ends = (start..end)
+                            .step_by(997)
+                            .map(|e| array.chunk_end(e))
+                            .collect::<std::collections::BTreeSet<_>>();
                         assert!(ends
                             .range(..end)
                             .all(|e| (e + dropped * 4096).is_multiple_of(grid.chunk_shape().len_or_max())));
