@@ -58,37 +58,48 @@ fn better<K: PartialOrd, const GREATEST: bool>(a: K, b: K) -> bool {
     }
 }
 
+#[inline(always)]
+fn best_of<K: PartialOrd + Copy, const GREATEST: bool>(a: K, b: K) -> K {
+    if better::<_, GREATEST>(b, a) {
+        b
+    } else {
+        a
+    }
+}
+
 /// Lanes fill eight registers of 256 bits, and flags, each for several lanes, two to four: all of them stay in registers.
 #[inline(always)]
 fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (T::Key, bool) {
     let start = if GREATEST { T::BOTTOM } else { T::TOP };
-    let best_of = |a: T::Key, b: T::Key| if better::<_, GREATEST>(b, a) { b } else { a };
     let mut lanes = [start; LANES];
     let mut nan = [T::Flag::default(); FLAGS];
     let (whole, rest) = run.as_chunks::<LANES>();
     for elements in whole {
-        for i in 0..LANES {
-            lanes[i] = best_of(lanes[i], elements[i].key());
+        for (lane, x) in lanes.iter_mut().zip(elements) {
+            *lane = best_of::<_, GREATEST>(*lane, x.key());
         }
         for part in elements.as_chunks::<FLAGS>().0 {
-            for i in 0..FLAGS {
-                nan[i] |= part[i].nan_flag();
+            for (nan, x) in nan.iter_mut().zip(part) {
+                *nan |= x.nan_flag();
             }
         }
     }
-    let (mut best, mut has_nan) = (start, nan.into_iter().any(|n| n != T::Flag::default()));
+    let (mut best, mut has_nan) = (start, false);
+    for flag in nan {
+        has_nan |= flag != T::Flag::default();
+    }
     if !whole.is_empty() {
         let mut width = LANES;
         while width > 1 {
             width /= 2;
             for i in 0..width {
-                lanes[i] = best_of(lanes[i], lanes[i + width]);
+                lanes[i] = best_of::<_, GREATEST>(lanes[i], lanes[i + width]);
             }
         }
         best = lanes[0];
     }
     for x in rest {
-        best = best_of(best, x.key());
+        best = best_of::<_, GREATEST>(best, x.key());
         has_nan |= x.is_nan();
     }
     (best, has_nan)
@@ -102,8 +113,7 @@ fn extreme_columns<T: Ordered, const N: usize, const GREATEST: bool>(
     rows: [&[T; COLUMNS]; N],
 ) {
     let (mut best, mut flags) = (*keys, *nan);
-    for n in 0..N {
-        let row = rows[n];
+    for row in rows {
         for i in 0..COLUMNS {
             let key = row[i].key();
             best[i] = if better::<_, GREATEST>(key, best[i]) { key } else { best[i] };
@@ -164,8 +174,7 @@ fn first_columns<T: Ordered, const N: usize, const GREATEST: bool>(
     number: u64,
 ) {
     let (mut best, mut first) = (*keys, *found);
-    for n in 0..N {
-        let (row, number) = (rows[n], number + n as u64);
+    for (row, number) in rows.into_iter().zip(number..) {
         for i in 0..COLUMNS {
             let key = row[i].key();
             // A key that is NaN is below and above nothing: it stays, and `rows` were searched for NaN before.
@@ -222,12 +231,19 @@ fn any_nan<T: Ordered>(elements: &[T]) -> bool {
     let mut flags = [T::Flag::default(); 16];
     for few in whole {
         for part in few.as_chunks::<16>().0 {
-            for i in 0..16 {
-                flags[i] |= part[i].nan_flag();
+            for (flag, x) in flags.iter_mut().zip(part) {
+                *flag |= x.nan_flag();
             }
         }
     }
-    flags.into_iter().any(|flag| flag != T::Flag::default()) || rest.iter().any(|x| x.is_nan())
+    let mut has_nan = false;
+    for flag in flags {
+        has_nan |= flag != T::Flag::default();
+    }
+    for x in rest {
+        has_nan |= x.is_nan();
+    }
+    has_nan
 }
 
 macro_rules! ordered {

@@ -3,14 +3,14 @@
 //! **Floats** are added in float64. A run is cut into blocks of 2048 numbers, and what is left over into blocks of 512.
 //!
 //! ```text
-//! 2048 numbers   |    512, 8 lanes    |    512, 8 lanes    |    512, 8 lanes    |    512, 8 lanes    |
-//!  512 numbers   |                                    32 lanes                                       |
+//! 2048 numbers   |      512      |      512      |      512      |      512      |   32 lanes step through all four
+//!  512 numbers   |                                                               |   32 lanes step through it
 //! ```
 //! The four parts of a long block are read side by side, because a processor fetches four streams from memory sooner than one
-//! (1.1 times from its last cache, 1.4 from memory). A lane adds every 8th number of its part, and begins anew after 16 of them;
-//! the lanes of a short block add every 32nd. Halving adds the lanes, so that a number takes part in at most 15 + 3 + 5
-//! roundings. Shorter blocks than 64 use 8 lanes. Rows are added eight at a time by halving, and what is left over four, two and
-//! one at a time. What comes out is added to the cell by TwoSum, which keeps the rounding error beside the sum (Knuth 1969;
+//! (1.1 times from its last cache, 1.4 from memory). At each step a lane adds one number of each part, every 32nd, and it begins
+//! anew after four steps. Halving adds the lanes, so that a number takes part in at most 15 + 3 + 5 roundings. Runs of less
+//! than 64 numbers use 8 lanes. Rows are added eight at a time by halving, and what is left over four, two and one at a time.
+//! What comes out is added to the cell by TwoSum, which keeps the rounding error beside the sum (Knuth 1969;
 //! Ogita, Rump and Oishi 2005): the number of blocks adds no error of first order. A float64 sum is within
 //! `25 u * sum(|x|)` of the exact one, u = 2^-53, whatever the length; NumPy's pairwise sum is within
 //! `(18 + log2(n / 128)) u`, and down columns within `n u`. A change of the chunk grid moves a sum by at most twice that
@@ -146,18 +146,28 @@ floats! {
     f64: |x| x;
 }
 
+// The loops below are plain ones, without closures that a standard function would call: such a function is compiled apart, for
+// what every machine has, and it took the time of the whole sum. Lanes are added by `zip`, which becomes wide registers.
+
 /// Lanes of a run.
 const LANES: usize = 32;
-/// Parts of a long block that are read side by side, the numbers of each, and the lanes that add them.
+/// Parts of a long block that are read side by side, and the numbers of each.
 const STREAMS: usize = 4;
 const STREAM: usize = 512;
-const OWN_LANES: usize = LANES / STREAMS;
-/// Numbers that a lane adds before it begins anew.
-const DEPTH: usize = 16;
+/// Steps through all parts after which the lanes begin anew: 16 numbers for each.
+const STEPS: usize = 4;
 
-/// Adds halves until `PARTS` sums are left, which take the numbers in turn.
+/// Adds numbers to lanes, one to each.
 #[inline(always)]
-fn halved<const N: usize, const PARTS: usize>(mut lanes: [f64; N]) -> [f64; PARTS] {
+fn add_lanes<T: Float, const N: usize>(lanes: &mut [f64; N], numbers: &[T]) {
+    for (lane, x) in lanes.iter_mut().zip(numbers) {
+        *lane += x.widen();
+    }
+}
+
+/// Adds halves until `PARTS` sums are left, which take the numbers in turn, and adds those to the cells.
+#[inline(always)]
+fn add_halved<const N: usize, const PARTS: usize>(cells: &mut [Compensated; PARTS], mut lanes: [f64; N]) {
     let mut width = N;
     while width > PARTS {
         width /= 2;
@@ -165,79 +175,58 @@ fn halved<const N: usize, const PARTS: usize>(mut lanes: [f64; N]) -> [f64; PART
             lanes[i] += lanes[i + width];
         }
     }
-    std::array::from_fn(|part| lanes[part])
-}
-
-/// Adds numbers to lanes, one to each.
-#[inline(always)]
-fn add_lanes<T: Float, const N: usize>(lanes: &mut [f64; N], numbers: &[T; N]) {
-    for i in 0..N {
-        lanes[i] += numbers[i].widen();
+    for (cell, sum) in cells.iter_mut().zip(lanes) {
+        cell.add_number(sum);
     }
 }
 
-/// The sums of a long block's numbers.
+/// The lanes of a long block.
 #[inline(always)]
-fn long_block<T: Float, const PARTS: usize>(block: &[T; STREAMS * STREAM]) -> [f64; PARTS] {
-    let streams: [&[[T; OWN_LANES]]; STREAMS] =
-        std::array::from_fn(|k| block[k * STREAM..][..STREAM].as_chunks::<OWN_LANES>().0);
-    let mut totals = [[0.0; OWN_LANES]; STREAMS];
-    for first in (0..STREAM / OWN_LANES).step_by(DEPTH) {
-        let mut lanes = [[0.0; OWN_LANES]; STREAMS];
-        for at in first..first + DEPTH {
-            for k in 0..STREAMS {
-                add_lanes(&mut lanes[k], &streams[k][at]);
-            }
+fn long_block<T: Float>(block: &[T; STREAMS * STREAM]) -> [f64; LANES] {
+    let (a, rest) = block.split_at(STREAM);
+    let (b, rest) = rest.split_at(STREAM);
+    let (c, d) = rest.split_at(STREAM);
+    let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
+    let (c, d) = (c.as_chunks::<LANES>().0, d.as_chunks::<LANES>().0);
+    let mut totals = [0.0; LANES];
+    for first in (0..STREAM / LANES).step_by(STEPS) {
+        let mut lanes = [0.0; LANES];
+        for at in first..first + STEPS {
+            add_lanes(&mut lanes, &a[at]);
+            add_lanes(&mut lanes, &b[at]);
+            add_lanes(&mut lanes, &c[at]);
+            add_lanes(&mut lanes, &d[at]);
         }
-        for k in 0..STREAMS {
-            add_lanes(&mut totals[k], &lanes[k]);
-        }
+        add_lanes(&mut totals, &lanes);
     }
-    let mut lanes = [0.0; LANES];
-    for k in 0..STREAMS {
-        lanes[k * OWN_LANES..][..OWN_LANES].copy_from_slice(&totals[k]);
-    }
-    halved(lanes)
+    totals
 }
 
-/// The sums of a short block's numbers, 512 of them: nothing is left over, and the lanes stay in registers.
+/// The lanes of fewer numbers.
 #[inline(always)]
-fn short_block<T: Float, const PARTS: usize>(block: &[T; BLOCK]) -> [f64; PARTS] {
-    let mut lanes = [0.0; LANES];
-    for numbers in block.as_chunks::<LANES>().0 {
-        add_lanes(&mut lanes, numbers);
-    }
-    halved(lanes)
-}
-
-/// The sums of fewer numbers.
-#[inline(always)]
-fn few<T: Float, const N: usize, const PARTS: usize>(numbers: &[T]) -> [f64; PARTS] {
+fn few<T: Float, const N: usize>(numbers: &[T]) -> [f64; N] {
     let mut lanes = [0.0; N];
     let (whole, rest) = numbers.as_chunks::<N>();
     for numbers in whole {
         add_lanes(&mut lanes, numbers);
     }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
-        *lane += x.widen();
-    }
-    halved(lanes)
+    add_lanes(&mut lanes, rest);
+    lanes
 }
 
 /// Adds a run of numbers that belong to `PARTS` cells in turn (2 for complex).
 #[inline(always)]
 fn float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) {
-    let mut add = |sums: [f64; PARTS]| cells.iter_mut().zip(sums).for_each(|(cell, sum)| cell.add_number(sum));
     if run.len() < 2 * LANES {
         // 32 lanes would cost more than they save.
-        return add(few::<T, OWN_LANES, PARTS>(run));
+        return add_halved(cells, few::<T, 8>(run));
     }
     let (long, rest) = run.as_chunks::<{ STREAMS * STREAM }>();
-    long.iter().for_each(|block| add(long_block(block)));
-    let (short, rest) = rest.as_chunks::<BLOCK>();
-    short.iter().for_each(|block| add(short_block(block)));
-    if !rest.is_empty() {
-        add(few::<T, LANES, PARTS>(rest));
+    for block in long {
+        add_halved(cells, long_block(block));
+    }
+    for block in rest.chunks(BLOCK) {
+        add_halved(cells, few::<T, LANES>(block));
     }
 }
 
@@ -247,7 +236,9 @@ fn float_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], 
     for (cells, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
         let mut own = [Compensated::default(); PARTS];
         float_run(&mut own, run);
-        cells.iter_mut().zip(&own).for_each(|(cell, own)| cell.merge(own));
+        for (cell, own) in cells.iter_mut().zip(&own) {
+            cell.merge(own);
+        }
     }
 }
 
@@ -297,9 +288,15 @@ fn float_rows<T: Float, const ONTO: bool>(cells: &mut [Compensated], rows: &[T])
 fn add_group<T: Float, const N: usize>(sums: &mut [f64], losts: &mut [f64], rows: &[T], len: usize, at: usize) {
     let width = sums.len();
     let losts = &mut losts[..width];
-    let rows: [&[T]; N] = std::array::from_fn(|row| &rows[row * len + at..][..width]);
+    let mut parts: [&[T]; N] = [&[]; N];
+    for (row, part) in parts.iter_mut().enumerate() {
+        *part = &rows[row * len + at..][..width];
+    }
     for i in 0..width {
-        let mut x: [f64; N] = std::array::from_fn(|row| rows[row][i].widen());
+        let mut x = [0.0; N];
+        for (x, part) in x.iter_mut().zip(&parts) {
+            *x = part[i].widen();
+        }
         let mut half = N;
         while half > 1 {
             half /= 2;
@@ -461,28 +458,39 @@ integers! {
 /// Lanes each add as many numbers as fit them, and are then emptied.
 #[inline(always)]
 fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
-    const LANES: usize = 64;
     if run.len() < LANES {
-        return T::flush(run.iter().fold(T::Lane::default(), |lane, i| i.add_to(lane)), whole);
+        return flush_one_by_one(whole, run);
     }
     for block in run.chunks(T::FIT.saturating_mul(LANES)) {
         let mut lanes = [T::Lane::default(); LANES];
         let (parts, rest) = block.as_chunks::<LANES>();
         for numbers in parts {
-            for i in 0..LANES {
-                lanes[i] = numbers[i].add_to(lanes[i]);
+            for (lane, i) in lanes.iter_mut().zip(numbers) {
+                *lane = i.add_to(*lane);
             }
         }
-        T::flush(rest.iter().fold(T::Lane::default(), |lane, i| i.add_to(lane)), whole);
-        lanes.into_iter().for_each(|lane| T::flush(lane, whole));
+        flush_one_by_one(whole, rest);
+        for lane in lanes {
+            T::flush(lane, whole);
+        }
     }
+}
+
+/// Adds fewer numbers than a lane fits.
+#[inline(always)]
+fn flush_one_by_one<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
+    let mut lane = T::Lane::default();
+    for i in run {
+        lane = i.add_to(lane);
+    }
+    T::flush(lane, whole);
 }
 
 /// The sum of bytes, each with the bits of `flip` turned: they are added as words of 16 bits, the even and the odd ones apart,
 /// because widening them costs more than a mask and a shift.
 #[inline(always)]
 fn byte_sum(run: &[u8], flip: u8) -> u64 {
-    const WORDS: usize = 32;
+    const WORDS: usize = 64;
     let flips = u16::from_le_bytes([flip; 2]);
     let mut total = 0;
     for block in run.chunks(256 * 2 * WORDS) {
@@ -490,14 +498,18 @@ fn byte_sum(run: &[u8], flip: u8) -> u64 {
         let (parts, rest) = block.as_chunks::<{ 2 * WORDS }>();
         for bytes in parts {
             let pairs = bytes.as_chunks::<2>().0;
-            for i in 0..WORDS {
-                let word = u16::from_le_bytes(pairs[i]) ^ flips;
-                even[i] += word & 0xff;
-                odd[i] += word >> 8;
+            for ((even, odd), pair) in even.iter_mut().zip(&mut odd).zip(pairs) {
+                let word = u16::from_le_bytes(*pair) ^ flips;
+                *even += word & 0xff;
+                *odd += word >> 8;
             }
         }
-        total += even.into_iter().chain(odd).map(u64::from).sum::<u64>();
-        total += rest.iter().map(|b| u64::from(b ^ flip)).sum::<u64>();
+        for (even, odd) in even.iter().zip(&odd) {
+            total += u64::from(*even) + u64::from(*odd);
+        }
+        for byte in rest {
+            total += u64::from(byte ^ flip);
+        }
     }
     total
 }
@@ -533,7 +545,9 @@ fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[T]) {
 /// Adds each run of `len` numbers to its total.
 #[inline(always)]
 fn each_run<T, W>(totals: &mut [W], runs: &[T], len: usize, add: impl Fn(&mut W, &[T])) {
-    totals.iter_mut().zip(runs.chunks_exact(len)).for_each(|(total, run)| add(total, run));
+    for (total, run) in totals.iter_mut().zip(runs.chunks_exact(len)) {
+        add(total, run);
+    }
 }
 
 macro_rules! integer_totals {
