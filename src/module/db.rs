@@ -66,7 +66,7 @@ impl<'c> Db<'c> {
     /// `WRONGTYPE`; `CORRUPT` for an array whose parts have not all arrived.
     #[inline]
     pub fn read(&self, key: Key<'_>) -> Result<Option<Arc<Array>>> {
-        self.look(key, |array| Ok(array.map(Arc::clone)))
+        self.look(key, |array| Ok(array.cloned()))
     }
 
     /// Calls `f` with the array at `key` while the key is open, or with nothing where there is none: a read that counts no

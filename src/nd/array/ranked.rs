@@ -14,6 +14,9 @@ use crate::nd::memory;
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
 
+/// Takes what a run of cells answers: the cells, which quantile they are, and their bytes.
+type Put<'a> = dyn FnMut(Range<usize>, usize, &[u8]) + 'a;
+
 impl View {
     /// Bytes of elements that [`View::ranked`] keeps at a time.
     pub fn ranked_bytes(&self, ranking: &Ranking) -> usize {
@@ -49,12 +52,7 @@ impl View {
     }
 
     /// Calls `put` with runs of cells, which quantile they are, and their bytes.
-    fn add_ranked(
-        &self,
-        ranking: &Ranking,
-        scratch: usize,
-        put: &mut dyn FnMut(Range<usize>, usize, &[u8]),
-    ) -> Result<()> {
+    fn add_ranked(&self, ranking: &Ranking, scratch: usize, put: &mut Put<'_>) -> Result<()> {
         let (_, cells) = ranking.cells();
         let itemsize = ranking.result().0.itemsize();
         let mut put_all = |bytes: &[u8]| {

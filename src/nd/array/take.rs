@@ -133,6 +133,9 @@ pub fn axis_length(shape: &Shape, axis: i64) -> Result<usize> {
     axis_of(shape, axis).map(|axis| length_of(shape, axis))
 }
 
+/// Takes a row's place in the output, and what writes it there.
+type Put<'a> = dyn FnMut(usize, &dyn Fn(&mut [u8])) + 'a;
+
 impl Array {
     /// What reading `n` rows along an axis takes.
     ///
@@ -311,7 +314,7 @@ impl Array {
     ) -> Result<()> {
         let itemsize = self.dtype.itemsize();
         // Calls `put` with each row's place in the output, and what writes it.
-        let each = |group: &[Waiting], put: &mut dyn FnMut(usize, &dyn Fn(&mut [u8]))| {
+        let each = |group: &[Waiting], put: &mut Put<'_>| {
             interrupt::check()?;
             let number = group[0].chunk;
             let Some(chunk) = chunks.map.get(&number) else { return Ok(()) }; // it was there before

@@ -487,7 +487,7 @@ impl Answers<'_> {
         match self.rank {
             Rank::Median => {
                 let middle = element(count / 2);
-                if count % 2 == 0 {
+                if count.is_multiple_of(2) {
                     self.put::<T>(cell, 0, between(element(count / 2 - 1), middle, mean), None, out);
                 } else {
                     self.put(cell, 0, middle.parts(), Some(middle), out);
