@@ -165,7 +165,7 @@ fn every_write_is_one_event_a_key_and_a_refusal_is_none() {
     let mut client = server.client();
     wait_until(DEADLINE, "the key expires", || client.ok(&["EXISTS", "short"]).int() == 0);
     found.retain(|e| e != "expired short"); // sooner or later
-    assert_eq!(found, ["nd.set short"]);
+    assert_eq!(found, ["nd.set short", "expire short"]);
 }
 
 #[test]
@@ -403,10 +403,11 @@ fn used_memory(client: &mut Client) -> i64 {
 
 /// Checks that MEMORY USAGE of the keys that `commands` make is within 2% of what `used_memory` gains.
 fn measure(what: &str, commands: &[Vec<Vec<u8>>]) {
-    // With a table of 4,096 places that 1,000 keys more do not double, and no threads of the server's in between.
+    // With a table of 8,192 places that 2,000 keys more do not double, and no threads of the server's in between. So many
+    // keys that the buffers of a connection, which the server makes smaller when it likes, do not tell.
     let server = Server::with().config("hz", "10").start();
     let mut client = server.client();
-    client.ok(&["DEBUG", "POPULATE", "3000"]);
+    client.ok(&["DEBUG", "POPULATE", "6000"]);
     let populated = keys(&mut client);
     // Once for all that is made at the first use and kept, then for good.
     let run = |commands: &[Vec<Vec<u8>>]| {
@@ -438,7 +439,7 @@ fn measure(what: &str, commands: &[Vec<Vec<u8>>]) {
 #[test]
 fn memory_usage_of_small_arrays_is_what_they_cost() {
     let many = |make: &dyn Fn(usize) -> Vec<Vec<u8>>| -> Vec<Vec<Vec<u8>>> {
-        (0..1000).map(|i| [words!["ND.SET", format!("key:{i:05}")], make(i)].concat()).collect()
+        (0..2000).map(|i| [words!["ND.SET", format!("key:{i:05}")], make(i)].concat()).collect()
     };
     measure("128-d float32", &many(&|i| words!["float32", "128", "BLOB", noise("float32", 512, i as u64)]));
     measure("scalars", &many(&|_| words!["float64", "()", "VALUES", "1"]));
@@ -448,7 +449,7 @@ fn memory_usage_of_small_arrays_is_what_they_cost() {
     measure("4 KiB", &many(&|i| words!["uint8", "4096", "BLOB", noise("uint8", 4096, i as u64)]));
     measure("one chunk", &many(&|i| words!["uint8", "6000", "BLOB", noise("uint8", 6000, i as u64)]));
     measure("one encoded chunk", &many(&|_| words!["int64", "1000", "BLOB", steps("int64", 8, 1000)]));
-    let attributes = (0..1000).flat_map(|i| {
+    let attributes = (0..2000).flat_map(|i| {
         let key = format!("key:{i:05}");
         let set = words!["ND.SET", key, "float32", "128", "BLOB", [1; 512]];
         [set, words!["ND.ATTRSET", key, "unit", "\"metre\"", "source", "[1,2,3]"]]
@@ -573,6 +574,7 @@ fn client_side_caches_are_told_of_writes_and_of_nothing_else() {
         let (mut names, reply) = told(&command, &mut writer);
         names.sort();
         want.sort();
+        want.dedup(); // an expiry is an event of its own, told with the write
         assert_eq!(names, want, "{} {}", String::from_utf8_lossy(&command[0]), reply.show());
     }
 }

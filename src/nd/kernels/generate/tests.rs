@@ -76,7 +76,7 @@ fn err_recipes_that_make_no_such_array() {
     assert_eq!(text("LINSPACE 0 1j", Dtype::Float32, &[3]), "VALUE LINSPACE of float32 needs real numbers");
     assert_eq!(text("EYE 0", Dtype::Float32, &[3]), "VALUE EYE makes arrays of 2 dimensions, 1 given");
     assert_eq!(text("EYE 0.5", Dtype::Float32, &[3, 3]), "VALUE EYE needs a whole number, 0.5 given");
-    assert!(text("UNIFORM 1 0 1", Dtype::Float64, &[3]).starts_with("VALUE RANDOM UNIFORM 1 0:"));
+    assert!(text("UNIFORM 1 0 1", Dtype::Float64, &[3]).starts_with("VALUE RANDOM UNIFORM 1.0 0.0:"));
     assert!(text("UNIFORM 0 inf 1", Dtype::Float64, &[3]).starts_with("VALUE"));
     assert!(text("UNIFORM nan 1 1", Dtype::Float64, &[3]).starts_with("VALUE"));
     assert!(text("UNIFORM 0 1 1", Dtype::Int8, &[3]).starts_with("DTYPE RANDOM UNIFORM cannot carry int8"));

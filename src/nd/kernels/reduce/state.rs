@@ -1,6 +1,7 @@
 //! A reduction under way: blocks are added, other threads' partial results merged, and the result taken.
 
 use half::{bf16, f16};
+use smallvec::SmallVec;
 
 use super::cells::{Cells, Tally};
 use super::kernel::{Erased, Seen};
@@ -85,7 +86,10 @@ impl State {
         if self.plan.is_filtered() {
             return false; // how many elements were left out is counted
         }
-        let block = &bytemuck::cast_slice(words)[..self.cells.cell_size];
+        // Cells may be aligned to sixteen bytes, words are to eight.
+        let pair = |words: &[u64]| bytemuck::cast::<[u64; 2], u128>([words[0], words.get(1).copied().unwrap_or(0)]);
+        let aligned: SmallVec<[u128; 8]> = words.chunks(2).map(pair).collect();
+        let block = &bytemuck::cast_slice(&aligned)[..self.cells.cell_size];
         let kernel = self.plan.kernel;
         kernel.is_spent(self.cells.bytes(), block) || kernel.is_beaten(block, others.cells.bytes())
     }
