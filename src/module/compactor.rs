@@ -36,6 +36,7 @@ use triomphe::Arc;
 use super::config::COMPACT_AFTER;
 use super::db;
 use super::ffi::{api, guard, log};
+use super::held;
 use super::priority::{self, Priority};
 use crate::nd::array::{Saved, Stretch};
 use crate::nd::chunk;
@@ -172,6 +173,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) {
 }
 
 unsafe extern "C" fn cron(ctx: *mut raw::RedisModuleCtx, _event: raw::RedisModuleEvent, _sub: u64, _data: *mut c_void) {
+    held::sweep();
     guard("the compactor", || (), || COMPACTOR.with_borrow_mut(|c| c.step(ctx)));
 }
 

@@ -113,6 +113,7 @@ pub fn store_options() -> StoreOptions {
     StoreOptions {
         policy: codec(),
         chunk_shape: None,
+        chunk_auto: false,
         chunk_bytes: CHUNK_BYTES.get(),
         inline_bytes: INLINE_BYTES.get(),
         codec_given: false,

@@ -17,6 +17,7 @@ use super::cost::Cost;
 use super::datatype;
 use super::error::{Refusal, Result};
 use super::ffi::{api, OK};
+use super::held::Strings;
 use super::pool;
 use super::reply::Reply;
 use crate::nd::array::Array;
@@ -172,6 +173,11 @@ impl<'c> Db<'c> {
             // SAFETY: context, event and key name live.
             unsafe { api!(RedisModule_NotifyKeyspaceEvent(self.ctx, class, c"expire".as_ptr(), key.as_ptr())) };
         }
+    }
+
+    /// The call's arguments, for arrays to keep.
+    pub fn strings(&self) -> Strings<'c> {
+        Strings::new(self.argv)
     }
 
     /// The call's arguments after the command's name, as the API takes them.

@@ -13,6 +13,7 @@
 //!    allocator, the log, and the clock that measures a blocked client. No key, no argument, no other context. What else
 //!    it works on is Rust's: `Arc`s of arrays, which nobody changes while they are shared. Helpers (`nd::parallel`)
 //!    touch nothing but the allocator and what their caller lends them until they end.
+//!    A string that an array kept is put aside for the main thread to free (see `held`).
 //!    The compactor's thread touches nothing but the allocator, the log and chunks that it shares.
 //! 6. *Children.* A child that the server forks has the main thread only. What runs there (saving, rewriting) takes no
 //!    lock that a worker may hold at that moment, and waits for no worker.

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::config;
 use super::error::Result;
+use super::held::Strings;
 use crate::nd::array::{Array, StoreOptions};
 use crate::nd::dtype::{ByteOrder, Dtype};
 use crate::nd::error::{quoted, Error};
@@ -141,12 +142,12 @@ pub fn check_bytes(what: &'static str, given: usize, limit: usize) -> Result<()>
     Ok(())
 }
 
-/// Calls `f` with the elements as a [`Source`].
-pub fn with_source<R>(elements: &Elements<'_>, f: impl FnOnce(&mut dyn Source) -> R) -> R {
+/// Calls `f` with the elements as a [`Source`], which may leave them in the call's `strings`.
+pub fn with_source<R>(elements: &Elements<'_>, strings: &Strings<'_>, f: impl FnOnce(&mut dyn Source) -> R) -> R {
     match elements {
-        Elements::Borrowed(bytes) => f(&mut SliceSource::new(bytes)),
+        Elements::Borrowed(bytes) => f(&mut SliceSource::lent(bytes, strings)),
         Elements::Owned(bytes) => f(&mut SliceSource::new(bytes)),
-        Elements::Pieces(pieces) => f(&mut PiecesSource::new(pieces)),
+        Elements::Pieces(pieces) => f(&mut PiecesSource::lent(pieces, strings)),
     }
 }
 
@@ -154,6 +155,7 @@ pub fn with_source<R>(elements: &Elements<'_>, f: impl FnOnce(&mut dyn Source) -
 ///
 /// # Errors
 /// `SHAPE` or `LIMIT` for a chunk shape that does not fit; `OOM`.
-pub fn build(dense: &Dense<'_>, options: &StoreOptions) -> Result<Array> {
-    Ok(with_source(&dense.elements, |source| Array::from_source(dense.dtype, &dense.shape, source, options))?)
+pub fn build(dense: &Dense<'_>, strings: &Strings<'_>, options: &StoreOptions) -> Result<Array> {
+    let store = |source: &mut dyn Source| Array::from_source(dense.dtype, &dense.shape, source, options);
+    Ok(with_source(&dense.elements, strings, store)?)
 }

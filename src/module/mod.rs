@@ -1,6 +1,6 @@
 //! The Redis module: everything that knows of a server, and all of the FFI.
 //!
-//! Order of the files, each using only those before it: `spec`, `args`, `reply`, `cost`; `input`, `output`; `blocked`,
+//! Order of the files, each using only those before it: `spec`, `args`, `reply`, `cost`; `held`, `input`, `output`; `blocked`,
 //! `pool`; `db`, `datatype`; `compactor`; `options`; `register`; `commands`.
 
 mod alloc;
@@ -14,6 +14,7 @@ mod datatype;
 mod db;
 mod error;
 mod ffi;
+mod held;
 mod info;
 mod input;
 mod options;
@@ -81,6 +82,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argv: *mut *mut raw::RedisModuleString, a
             }
         })
         .collect();
+    held::mark_main_thread();
     config::take_load_arguments(&strings)?;
     if !datatype::register(ctx) {
         return Err("the server refused the data type".into());

@@ -131,6 +131,7 @@ impl SetOptions {
             store.codec_given = !matches!(policy, Policy::Auto(_));
         }
         store.chunk_shape = self.chunk_shape.clone();
+        store.chunk_auto = self.chunk_auto;
         store
     }
 

@@ -19,6 +19,7 @@ mod encode;
 mod gather;
 mod join;
 mod layout;
+mod lent;
 mod memo;
 mod overwrite;
 mod packed;
@@ -118,6 +119,8 @@ pub struct Chunks {
     memory: usize,
     /// Entries of the map that came or went one by one since it was built.
     loose: usize,
+    /// Chunks from this number on may lie in a string that several of them share; see `lent`.
+    borrowed_from: Option<u64>,
 }
 
 /// How a new array is to be stored.
@@ -127,6 +130,8 @@ pub struct StoreOptions {
     pub policy: Policy,
     /// `CHUNK`.
     pub chunk_shape: Option<Shape>,
+    /// `CHUNK AUTO`: a shape that was given before does not count.
+    pub chunk_auto: bool,
     /// Bytes of a chunk where no `CHUNK` is given.
     pub chunk_bytes: usize,
     /// Arrays of at most this many bytes are one plain buffer, unless `CHUNK` or `CODEC` was given.
@@ -143,6 +148,7 @@ impl Default for StoreOptions {
         StoreOptions {
             policy: Policy::default(),
             chunk_shape: None,
+            chunk_auto: false,
             chunk_bytes: 64 << 10,
             inline_bytes: 4 << 10,
             codec_given: false,
@@ -176,6 +182,7 @@ impl Chunks {
             stored_bytes: 0,
             memory: 0,
             loose: 0,
+            borrowed_from: None,
         }
     }
 
@@ -198,6 +205,8 @@ impl Chunks {
         self.map = chunks.into_iter().filter(|(_, c)| !self.is_fill(c)).collect();
         self.stored_bytes = self.map.values().map(|c| c.stored_bytes().len()).sum();
         self.memory = self.map.values().map(Chunk::memory).sum();
+        let is_borrowed = |chunk: &Chunk| chunk.keeper().is_some_and(|lent| !lent.is_most());
+        self.borrowed_from = self.map.values().any(is_borrowed).then_some(0);
     }
 
     fn insert(&mut self, number: u64, chunk: Chunk) {
@@ -259,6 +268,9 @@ impl Array {
         let mut chooser = Chooser::new(options.policy, dtype, nbytes, |start, len| source.peek(start, len));
         let mut grid = options.grid(dtype, shape)?;
         if options.chunk_shape.is_none() && stays_raw(&chooser, &grid, itemsize, &*source) {
+            if let Some(chunks) = Chunks::lent(dtype, shape, source, options, &grid)? {
+                return Ok(Array::rich(dtype, shape, Storage::Chunked(chunks), Attributes::default()));
+            }
             chooser = Chooser::raw(dtype);
             grid = options.raw_grid(dtype, shape, grid)?;
         }

@@ -8,6 +8,7 @@ use triomphe::Arc;
 
 use super::codec::{self, Chooser, Encoding, Opened};
 use super::error::{Error, Result};
+use super::lent::Lent;
 use super::memory::{self, Buffer};
 use super::stats;
 
@@ -15,9 +16,19 @@ use super::stats;
 #[derive(Clone, Debug)]
 pub struct Chunk(Arc<Stored>);
 
+/// Where the bytes are. No larger than a buffer alone.
+#[derive(Debug)]
+enum Home {
+    Own(Buffer),
+    /// Raw elements, at any address. Never changed where they lie.
+    Lent(Box<Lent>),
+}
+
+const _: () = assert!(std::mem::size_of::<Home>() == std::mem::size_of::<Buffer>());
+
 #[derive(Debug)]
 struct Stored {
-    bytes: Buffer,
+    home: Home,
     len: u32,
     encoding: Encoding,
     /// [`UNKNOWN`] from the moment raw elements come in until somebody asks.
@@ -54,6 +65,14 @@ pub fn release_scratch() {
 }
 
 impl Stored {
+    /// The buffer of raw elements that may be changed where they lie.
+    fn raw_mut(&mut self) -> Option<&mut Buffer> {
+        match &mut self.home {
+            Home::Own(buffer) if self.encoding == Encoding::Raw => Some(buffer),
+            _ => None,
+        }
+    }
+
     /// To be called after raw elements were written.
     fn has_changed(&mut self) {
         *self.checksum.get_mut() = UNKNOWN;
@@ -114,27 +133,29 @@ impl Chunk {
     /// # Errors
     /// `OOM` where the allocator says no; the chunk is as it was.
     pub fn reserve(&mut self, more: usize, full: usize) -> Result<()> {
-        let Some(stored) = Arc::get_mut(&mut self.0).filter(|s| s.encoding == Encoding::Raw) else { return Ok(()) };
+        let Some(stored) = Arc::get_mut(&mut self.0) else { return Ok(()) };
         let need = stored.len as usize + more;
-        if memory::words_for(need) > stored.bytes.len() {
+        let Some(buffer) = stored.raw_mut() else { return Ok(()) };
+        if memory::words_for(need) > buffer.len() {
             let room = need.saturating_mul(2).min(full).max(need);
-            let mut bytes = memory::buffer_zeroed(room)?;
-            bytes[..stored.bytes.len()].copy_from_slice(&stored.bytes);
-            stored.bytes = bytes;
+            let mut larger = memory::buffer_zeroed(room)?;
+            larger[..buffer.len()].copy_from_slice(buffer);
+            *buffer = larger;
         }
         Ok(())
     }
 
     /// Appends elements to a raw chunk that nobody shares and that has the room; false where that is not so.
     pub fn extend(&mut self, elements: &[u8]) -> bool {
-        let Some(stored) = Arc::get_mut(&mut self.0).filter(|s| s.encoding == Encoding::Raw) else { return false };
+        let Some(stored) = Arc::get_mut(&mut self.0) else { return false };
         let (len, sum) = (stored.len as usize, stored.len as usize + elements.len());
         let Ok(new) = u32::try_from(sum) else { return false };
-        if memory::words_for(sum) > stored.bytes.len() {
-            return false;
+        match stored.raw_mut() {
+            Some(buffer) if memory::words_for(sum) <= buffer.len() => {
+                memory::bytes_mut(buffer, sum)[len..].copy_from_slice(elements);
+            }
+            _ => return false,
         }
-        let bytes = memory::bytes_mut(&mut stored.bytes, sum);
-        bytes[len..].copy_from_slice(elements);
         stored.len = new;
         stored.has_changed();
         true
@@ -150,7 +171,7 @@ impl Chunk {
             _ => xxh3_64(memory::bytes(&bytes, source.len())),
         };
         let checksum = AtomicU64::new(checksum);
-        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum, stamp: new_stamp() })))
+        Ok(Chunk(Arc::new(Stored { home: Home::Own(bytes), len, encoding, checksum, stamp: new_stamp() })))
     }
 
     /// A chunk read from outside: the bytes must have the checksum, and a length that the encoding allows.
@@ -187,10 +208,35 @@ impl Chunk {
     pub fn from_raw(number: u64, bytes: Buffer, nbytes: usize, checksum: u64) -> Result<Chunk> {
         let len = u32::try_from(nbytes).map_err(|_| Error::OutOfMemory { bytes: nbytes })?;
         let unknown = AtomicU64::new(UNKNOWN);
-        let chunk =
-            Chunk(Arc::new(Stored { bytes, len, encoding: Encoding::Raw, checksum: unknown, stamp: new_stamp() }));
+        let chunk = Chunk(Arc::new(Stored {
+            home: Home::Own(bytes),
+            len,
+            encoding: Encoding::Raw,
+            checksum: unknown,
+            stamp: new_stamp(),
+        }));
         chunk.must_have(number, checksum)?;
         Ok(chunk)
+    }
+
+    /// A raw chunk whose elements stay where they are.
+    ///
+    /// # Errors
+    /// `OOM` for more bytes than a chunk holds.
+    pub fn lent(lent: Lent) -> Result<Chunk> {
+        let nbytes = lent.bytes().len();
+        let len = u32::try_from(nbytes).map_err(|_| Error::OutOfMemory { bytes: nbytes })?;
+        stats::CHUNKS_STORED_RAW.fetch_add(1, Ordering::Relaxed);
+        let (home, checksum) = (Home::Lent(Box::new(lent)), AtomicU64::new(UNKNOWN));
+        Ok(Chunk(Arc::new(Stored { home, len, encoding: Encoding::Raw, checksum, stamp: new_stamp() })))
+    }
+
+    /// Where the elements are, if somebody else keeps them.
+    pub fn keeper(&self) -> Option<&Lent> {
+        match &self.0.home {
+            Home::Lent(lent) => Some(lent),
+            Home::Own(_) => None,
+        }
     }
 
     fn must_have(&self, number: u64, checksum: u64) -> Result<()> {
@@ -201,8 +247,8 @@ impl Chunk {
         Ok(())
     }
 
-    /// Calls `f` with the chunk's elements, `nbytes` of them, aligned to eight: the stored bytes where they are raw,
-    /// else decoded into a buffer that the thread reuses.
+    /// Calls `f` with the chunk's elements, `nbytes` of them, aligned to eight: the stored bytes where they are raw and
+    /// aligned, else decoded or copied into a buffer that the thread reuses.
     ///
     /// # Errors
     /// `CORRUPT` naming chunk `number` where the bytes do not decode; whatever `f` answers.
@@ -214,7 +260,7 @@ impl Chunk {
         f: impl FnOnce(&[u8]) -> Result<R>,
     ) -> Result<R> {
         if self.0.encoding == Encoding::Raw {
-            return f(self.stored_bytes());
+            return self.peek(number, nbytes, itemsize, f);
         }
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         self.peek(number, nbytes, itemsize, f)
@@ -231,7 +277,7 @@ impl Chunk {
         itemsize: usize,
         f: impl FnOnce(&[u8]) -> Result<R>,
     ) -> Result<R> {
-        if self.0.encoding == Encoding::Raw {
+        if self.aligned_bytes().is_some() {
             return f(self.stored_bytes());
         }
         // Taken out rather than borrowed, so that `f` may read another chunk.
@@ -312,7 +358,16 @@ impl Chunk {
 
     /// The bytes as kept.
     pub fn stored_bytes(&self) -> &[u8] {
-        memory::bytes(&self.0.bytes, self.0.len as usize)
+        match &self.0.home {
+            Home::Own(buffer) => memory::bytes(buffer, self.0.len as usize),
+            Home::Lent(lent) => lent.bytes(),
+        }
+    }
+
+    /// Raw elements where they lie, if they are aligned to eight.
+    pub fn aligned_bytes(&self) -> Option<&[u8]> {
+        let bytes = Some(self.stored_bytes()).filter(|_| self.0.encoding == Encoding::Raw);
+        bytes.filter(|bytes| bytes.as_ptr().addr().is_multiple_of(8))
     }
 
     /// XXH3-64 of the bytes as kept: of encoded ones taken when the chunk was made, of raw ones when it is first asked for.
@@ -356,14 +411,8 @@ impl Chunk {
     ///
     /// Saves the allocator a round trip, and the server the page faults of fresh memory.
     pub fn overwrite(&mut self, elements: &[u8]) -> bool {
-        match Arc::get_mut(&mut self.0) {
-            Some(stored) if stored.encoding == Encoding::Raw && stored.len as usize == elements.len() => {
-                memory::bytes_mut(&mut stored.bytes, elements.len()).copy_from_slice(elements);
-                stored.has_changed();
-                true
-            }
-            _ => false,
-        }
+        let len = self.0.len as usize;
+        len == elements.len() && self.edit(|bytes| bytes.copy_from_slice(elements))
     }
 
     /// The same chunk again, shared by nobody. Its checksum goes with it, not taken anew.
@@ -374,30 +423,32 @@ impl Chunk {
         let bytes = memory::buffer_from(self.stored_bytes())?;
         let checksum = AtomicU64::new(self.0.checksum.load(Ordering::Relaxed));
         let Stored { len, encoding, stamp, .. } = *self.0;
-        Ok(Chunk(Arc::new(Stored { bytes, len, encoding, checksum, stamp })))
+        Ok(Chunk(Arc::new(Stored { home: Home::Own(bytes), len, encoding, checksum, stamp })))
     }
 
-    /// Whether [`Chunk::edit`] would change it: raw, and shared by nobody.
+    /// Whether [`Chunk::edit`] would change it: raw, in memory of its own, and shared by nobody.
     pub fn is_editable(&self) -> bool {
-        self.0.encoding == Encoding::Raw && Arc::is_unique(&self.0)
+        self.0.encoding == Encoding::Raw && self.keeper().is_none() && Arc::is_unique(&self.0)
     }
 
     /// Changes the elements of a raw chunk that nobody shares where they lie; false where that is not so. Its checksum is
     /// taken when somebody asks for it: a row is written at the price of a row, however long the chunk.
     pub fn edit(&mut self, change: impl FnOnce(&mut [u8])) -> bool {
-        match Arc::get_mut(&mut self.0) {
-            Some(stored) if stored.encoding == Encoding::Raw => {
-                change(memory::bytes_mut(&mut stored.bytes, stored.len as usize));
-                stored.has_changed();
-                true
-            }
-            _ => false,
-        }
+        let Some(stored) = Arc::get_mut(&mut self.0) else { return false };
+        let len = stored.len as usize;
+        let Some(buffer) = stored.raw_mut() else { return false };
+        change(memory::bytes_mut(buffer, len));
+        stored.has_changed();
+        true
     }
 
     /// What the chunk takes in memory.
     pub fn memory(&self) -> usize {
-        memory::size_class(std::mem::size_of::<Stored>() + 8) + memory::size_class(self.0.bytes.len() * 8)
+        let bytes = match &self.0.home {
+            Home::Own(buffer) => memory::size_class(buffer.len() * 8),
+            Home::Lent(lent) => memory::size_class(std::mem::size_of::<Lent>()) + lent.memory(),
+        };
+        memory::size_class(std::mem::size_of::<Stored>() + 8) + bytes
     }
 
     /// Whether they are one and the same chunk.
@@ -410,8 +461,11 @@ impl Chunk {
         !Arc::is_unique(&self.0)
     }
 
-    /// The buffer, for a defragmenter to move; `None` while a snapshot shares it.
+    /// The buffer, for a defragmenter to move; `None` while a snapshot shares it, and where it is not the chunk's own.
     pub fn buffer_mut(&mut self) -> Option<&mut Buffer> {
-        Arc::get_mut(&mut self.0).map(|s| &mut s.bytes)
+        match &mut Arc::get_mut(&mut self.0)?.home {
+            Home::Own(buffer) => Some(buffer),
+            Home::Lent(_) => None,
+        }
     }
 }

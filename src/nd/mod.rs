@@ -16,6 +16,7 @@ pub mod grid;
 pub mod index;
 pub mod interrupt;
 pub mod kernels;
+pub mod lent;
 pub mod memory;
 pub mod parallel;
 pub mod rounding;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::{Error, Result};
+use super::lent::{Lender, Lent};
 
 /// C-order little-endian elements, handed out in order. Where they are at hand, other threads may look at them too.
 pub trait Source: Sync {
@@ -30,22 +31,38 @@ pub trait Source: Sync {
         Ok(Cow::Borrowed(&[]))
     }
 
+    /// Who keeps these bytes, where they lie side by side and need not be copied.
+    fn lend(&self, start: usize, len: usize) -> Option<Lent> {
+        let _ = (start, len);
+        None
+    }
+
+    /// How long the pieces are that the bytes come in, where all but the last are equally long.
+    fn piece_len(&self) -> Option<usize> {
+        None
+    }
+
     /// Makes ready for calls of [`Source::next`] of at most `len` bytes that cannot answer an error; false where that
     /// cannot be promised.
     fn make_infallible(&mut self, len: usize) -> bool;
 }
 
 /// Elements in one slice.
-#[derive(Debug)]
 pub struct SliceSource<'a> {
     bytes: &'a [u8],
     at: usize,
+    lender: Option<&'a dyn Lender>,
 }
 
 impl<'a> SliceSource<'a> {
     /// Hands out `bytes`.
     pub fn new(bytes: &'a [u8]) -> SliceSource<'a> {
-        SliceSource { bytes, at: 0 }
+        SliceSource { bytes, at: 0, lender: None }
+    }
+
+    /// Hands out `bytes`, which `lender` may know a keeper of.
+    pub fn lent(bytes: &'a [u8], lender: &'a dyn Lender) -> SliceSource<'a> {
+        SliceSource { bytes, at: 0, lender: Some(lender) }
     }
 }
 
@@ -68,6 +85,10 @@ impl Source for SliceSource<'_> {
         Ok(Cow::Borrowed(&self.bytes[start..start + len]))
     }
 
+    fn lend(&self, start: usize, len: usize) -> Option<Lent> {
+        self.lender?.lend(&self.bytes[start..start + len])
+    }
+
     fn make_infallible(&mut self, _len: usize) -> bool {
         true
     }
@@ -77,18 +98,30 @@ impl Source for SliceSource<'_> {
 const MOST_PIECES: usize = 4096;
 
 /// Elements cut anywhere into pieces. Runs that lie within one piece are not copied.
-#[derive(Debug)]
 pub struct PiecesSource<'a> {
     pieces: &'a [&'a [u8]],
     piece: usize,
     at: usize,
     joined: Vec<u8>,
+    lender: Option<&'a dyn Lender>,
+    /// The length of all but the last, which is no longer, where there is a lender.
+    length: Option<usize>,
 }
 
 impl<'a> PiecesSource<'a> {
     /// Hands out `pieces` one after the other.
     pub fn new(pieces: &'a [&'a [u8]]) -> PiecesSource<'a> {
-        PiecesSource { pieces, piece: 0, at: 0, joined: Vec::new() }
+        PiecesSource { pieces, piece: 0, at: 0, joined: Vec::new(), lender: None, length: None }
+    }
+
+    /// Hands out `pieces`, which `lender` may know keepers of.
+    pub fn lent(pieces: &'a [&'a [u8]], lender: &'a dyn Lender) -> PiecesSource<'a> {
+        let length = pieces.split_last().and_then(|(last, others)| {
+            let length = others.first().map_or(last.len(), |first| first.len());
+            let are_alike = others.iter().all(|piece| piece.len() == length) && (1..=length).contains(&last.len());
+            are_alike.then_some(length)
+        });
+        PiecesSource { lender: Some(lender), length, ..PiecesSource::new(pieces) }
     }
 }
 
@@ -159,6 +192,17 @@ impl Source for PiecesSource<'_> {
             start = 0;
         }
         Ok(Cow::Owned(joined))
+    }
+
+    fn lend(&self, start: usize, len: usize) -> Option<Lent> {
+        let lender = self.lender?;
+        let length = self.length?; // so there is no looking for the piece
+        let piece = self.pieces.get(start / length)?;
+        lender.lend(piece.get(start % length..)?.get(..len)?)
+    }
+
+    fn piece_len(&self) -> Option<usize> {
+        self.length
     }
 
     fn make_infallible(&mut self, len: usize) -> bool {

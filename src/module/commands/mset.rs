@@ -76,20 +76,21 @@ impl Command for Mset {
             }
         }
         let store = options.store();
+        let strings = db.strings();
         let expiry = options.expiry(db);
         // Small values go over the old ones where they fit; what needs much memory, and so can fail, is made before any key
         // is set.
         let is_small = |dense: &Dense<'_>| dense.elements.len() <= store.inline_bytes;
         let mut large = Vec::new();
         for dense in arrays.iter().filter(|d| !is_small(d)) {
-            large.push(input::build(dense, &store)?);
+            large.push(input::build(dense, &strings, &store)?);
         }
         let mut large = large.into_iter();
         for (key, dense) in keys.iter().zip(&arrays) {
             let mut slot = db.write(*key);
             match if is_small(dense) { None } else { large.next() } {
                 Some(array) => slot.set(array, expiry),
-                None => super::set::put(&mut slot, dense, &store, expiry)?,
+                None => super::set::put(&mut slot, dense, &strings, &store, expiry)?,
             }
         }
         options.commit(db, expiry, c"ND.MSET", c"nd.set", &keys);

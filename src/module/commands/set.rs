@@ -3,6 +3,7 @@
 use crate::module::args::{Args, Key};
 use crate::module::db::{Db, Expiry, Slot};
 use crate::module::error::Result;
+use crate::module::held::Strings;
 use crate::module::input;
 use crate::module::options::SetOptions;
 use crate::module::register::Command;
@@ -63,7 +64,7 @@ impl Command for Set {
         }
         let store = options.store();
         let expiry = options.expiry(db);
-        put(&mut slot, &dense, &store, expiry)?;
+        put(&mut slot, &dense, &db.strings(), &store, expiry)?;
         drop(slot);
         options.commit(db, expiry, c"ND.SET", c"nd.set", &[key]);
         db.reply().ok();
@@ -75,13 +76,19 @@ impl Command for Set {
 ///
 /// # Errors
 /// `SHAPE` or `LIMIT` for a chunk shape that does not fit, `OOM`; then the key is as it was.
-pub fn put(slot: &mut Slot<'_>, dense: &Dense<'_>, store: &StoreOptions, expiry: Expiry) -> Result<()> {
+pub fn put(
+    slot: &mut Slot<'_>,
+    dense: &Dense<'_>,
+    strings: &Strings<'_>,
+    store: &StoreOptions,
+    expiry: Expiry,
+) -> Result<()> {
     let reused = slot.in_place(|array| {
-        input::with_source(&dense.elements, |source| array.overwrite(dense.dtype, &dense.shape, source, store))
+        input::with_source(&dense.elements, strings, |source| array.overwrite(dense.dtype, &dense.shape, source, store))
     });
     match reused {
         Some(true) => slot.expire(expiry),
-        _ => slot.set(input::build(dense, store)?, expiry),
+        _ => slot.set(input::build(dense, strings, store)?, expiry),
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ enum Ready<'a> {
 }
 
 impl Array {
-    /// Calls `f` with each of these chunks, in order.
+    /// Calls `f` with each of these chunks, in order. Their elements may lie at any address.
     ///
     /// # Errors
     /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
@@ -79,6 +79,7 @@ impl Array {
             match chunks.map.get(&number) {
                 None => f(&place, Block::Fill(&chunks.fill[..itemsize]))?,
                 Some(c) if c.encoding() == Encoding::Fill => f(&place, Block::Fill(c.stored_bytes()))?,
+                Some(c) if c.encoding() == Encoding::Raw => f(&place, Block::Elements(c.stored_bytes()))?,
                 Some(c) => {
                     c.with_elements(number, place.size() * itemsize, itemsize, |e| f(&place, Block::Elements(e)))?;
                 }

@@ -224,6 +224,7 @@ impl Array {
             }
         }
         (chunks.lead, chunks.base, chunks.chunk_shape) = (hidden, gone, chunk_shape);
+        chunks.come_home();
         rich.memo = Memo::default();
         self.shape = PackedShape::new(sum);
         Ok(())

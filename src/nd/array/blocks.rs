@@ -9,6 +9,7 @@ use super::Array;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::Result;
 use crate::nd::grid::{auto_chunk_shape, ChunkBox, Grid, PerAxis};
+use crate::nd::memory;
 use crate::nd::shape::Shape;
 
 /// A block of an array as kernels see it.
@@ -141,7 +142,10 @@ impl Cuts {
         itemsize: usize,
         f: &mut impl FnMut(&ChunkBox, Block<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.each(run, |part, first| f(part, Block::Elements(&elements[first * itemsize..][..part.size() * itemsize])))
+        self.each(run, |part, first| {
+            let block = &elements[first * itemsize..][..part.size() * itemsize];
+            memory::with_aligned(block, |block| f(part, Block::Elements(block)))
+        })
     }
 }
 

@@ -99,6 +99,7 @@ impl Array {
                     })?;
                 }
                 chunks.put(new);
+                chunks.come_home();
             }
         }
         rich.memo = Memo::default();

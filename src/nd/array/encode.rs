@@ -61,6 +61,25 @@ pub(super) fn chunks(
     Ok(list)
 }
 
+/// Every chunk of a grid of runs, left where its elements are; nothing where one of them has to be copied.
+///
+/// # Errors
+/// None that a grid with chunks of at most [`MAX_CHUNK_BYTES`](crate::nd::chunk::MAX_CHUNK_BYTES) brings about.
+pub(super) fn lent(grid: &Grid, itemsize: usize, source: &dyn Source) -> Result<Option<Vec<(u64, Chunk)>>> {
+    if !grid.is_contiguous() {
+        return Ok(None);
+    }
+    let mut list = Vec::new();
+    let mut start = 0;
+    for place in grid.chunks() {
+        let len = place.size() * itemsize;
+        let Some(lent) = source.lend(start, len) else { return Ok(None) };
+        list.push((place.number, Chunk::lent(lent)?));
+        start += len;
+    }
+    Ok(Some(list))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

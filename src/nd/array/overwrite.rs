@@ -83,6 +83,19 @@ impl New<'_> {
         let New { dtype, shape, options, small } = self;
         let itemsize = dtype.itemsize();
         let nbytes = shape.len_or_max().saturating_mul(itemsize);
+        if Chunks::are_lent(source, itemsize) {
+            // What need not be copied is not copied.
+            let sample = |start, len| source.peek(start, len);
+            let stays_raw = Chooser::still_raw(options.policy, dtype, nbytes, sample);
+            let lent = if stays_raw { Chunks::lent(dtype, shape, source, options, &small) } else { Ok(None) };
+            return match lent {
+                Ok(Some(lent)) => {
+                    *chunks = lent;
+                    true
+                }
+                _ => false,
+            };
+        }
         if !chunks.map.values_mut().all(|c| c.buffer_mut().is_some()) {
             return false;
         }

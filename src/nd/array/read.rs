@@ -32,8 +32,8 @@ impl Array {
         })
     }
 
-    /// The elements from `start`, `len` of them, in C order, where they lie side by side in memory: in a plain array, or in one
-    /// raw chunk.
+    /// The elements from `start`, `len` of them, in C order, where they lie side by side in memory: in a plain array, in one
+    /// raw chunk, or in several that one string holds. They may lie at any address.
     pub fn run_in_place(&self, start: usize, len: usize) -> Option<&[u8]> {
         let itemsize = self.dtype.itemsize();
         if len == 0 {
@@ -62,7 +62,10 @@ impl Array {
             }
         };
         let chunk = chunks.map.get(&number).filter(|c| c.encoding() == Encoding::Raw)?;
-        chunk.stored_bytes().get(first * itemsize..(first + len) * itemsize)
+        match chunk.stored_bytes().get(first * itemsize..(first + len) * itemsize) {
+            None => chunks.run_of_keeper(number, first * itemsize, len * itemsize),
+            run => run,
+        }
     }
 
     /// How many elements of the first chunks are hidden, where chunks are runs.
@@ -73,7 +76,8 @@ impl Array {
         }
     }
 
-    /// Calls `f` with the elements from `start`, `len` of them, in C order, piece by piece. Raw chunks are not copied.
+    /// Calls `f` with the elements from `start`, `len` of them, in C order, piece by piece, at any address. Raw chunks are
+    /// not copied.
     ///
     /// # Errors
     /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.

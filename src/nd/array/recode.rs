@@ -55,14 +55,15 @@ impl Array {
 
     /// The chunk shape that is asked for, or else the array's own unless it is an automatic one.
     fn kept_chunk_shape(&self, options: &StoreOptions, shape: &Shape) -> Option<Shape> {
-        if options.chunk_shape.is_some() {
+        if options.chunk_shape.is_some() || options.chunk_auto {
             return options.chunk_shape.clone();
         }
         let chunks = self.chunks()?;
         let before = StoreOptions { policy: chunks.policy, ..options.clone() };
         let small = before.grid(self.dtype, shape).ok()?;
         let long = before.raw_grid(self.dtype, shape, small.clone()).ok()?;
-        let automatic = [small, long].iter().any(|grid| *grid.chunk_shape() == chunks.chunk_shape);
+        let automatic = [small, long].iter().any(|grid| *grid.chunk_shape() == chunks.chunk_shape)
+            || chunks.map.values().any(|chunk| chunk.keeper().is_some()); // as long as the pieces it came in
         (!automatic).then(|| chunks.chunk_shape.clone())
     }
 

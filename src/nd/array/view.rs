@@ -325,7 +325,9 @@ impl View {
                 let bytes = part.counts.iter().product::<usize>() * itemsize;
                 if is_run(part) {
                     let first = part.chunk_start * itemsize;
-                    return self.masked(Block::Elements(&elements[first..first + bytes]), &lens, &offset, &mut f);
+                    return memory::with_aligned(&elements[first..first + bytes], |run| {
+                        self.masked(Block::Elements(run), &lens, &offset, &mut f)
+                    });
                 }
                 let words = memory::words_for(bytes);
                 copied.try_reserve(words.saturating_sub(copied.len())).map_err(|_| Error::OutOfMemory { bytes })?;

@@ -138,6 +138,35 @@ impl Chooser {
         is_alike.then(|| Chooser { ways: Ways::from_slice(&[way]), verdict: Verdict::Encode, ..unsampled })
     }
 
+    /// Whether elements that take the place of raw ones are to stay raw as well: one short look says so, where a look at all ways
+    /// would take as long as to store 64 KiB. False where it does not.
+    pub fn still_raw<B: AsRef<[u8]>>(
+        policy: Policy,
+        dtype: Dtype,
+        nbytes: usize,
+        sample: impl FnOnce(usize, usize) -> Option<B>,
+    ) -> bool {
+        if policy == Policy::Raw {
+            return true;
+        }
+        if !matches!(policy, Policy::Auto(Compression::Speed | Compression::Balanced)) || nbytes < BLOCK {
+            return false;
+        }
+        let itemsize = dtype.itemsize();
+        let Some(block) = sample((nbytes - LEAST_GLANCE) / 2 / 16 * 16, LEAST_GLANCE) else { return false };
+        // Hardly anything compresses that shows nothing in the bytes of highest significance; of single bytes a slow change
+        // shows in the bits of their differences.
+        let telling = |f: &mut Filter| match itemsize {
+            1 => f.shuffle == Shuffle::Bits && (f.delta || dtype == Dtype::Bool),
+            _ => f.shuffle == Shuffle::Bytes && !f.delta,
+        };
+        let mut filters = filters(dtype);
+        filters.retain(telling);
+        let scores = Chooser::unsampled(policy, dtype).scores(ways_of(filters, Encoding::Lz4, 0), &[block.as_ref()]);
+        let len = block.as_ref().len() / itemsize * itemsize;
+        scores.first().is_some_and(|best| best.paying == 0 && best.total as f64 * HOPELESS > len as f64)
+    }
+
     /// The chooser that samples every chunk by itself.
     pub fn unsampled(policy: Policy, dtype: Dtype) -> Chooser {
         let verdict = if policy == Policy::Raw { Verdict::Raw } else { Verdict::Judge };

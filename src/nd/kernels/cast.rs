@@ -22,7 +22,8 @@ use crate::nd::rounding::{
     bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16, f64_to_bf16, f64_to_f16, i64_to_bf16, u64_to_bf16,
 };
 
-/// Casts the elements of `src` into `dst`; both aligned to their elements, and of the same number of elements.
+/// Casts the elements of `src`, which may lie at any address, into `dst`, aligned to its elements; as many of one as of the
+/// other.
 ///
 /// # Panics
 /// Where alignment or lengths are wrong: a bug in the caller.
@@ -31,7 +32,14 @@ pub fn cast(from: Dtype, src: &[u8], to: Dtype, dst: &mut [u8]) {
         dst.copy_from_slice(src);
         return;
     }
+    if !src.as_ptr().addr().is_multiple_of(16) && !is_aligned(from, src) {
+        return cast_slices(from, std::iter::once(src), to, dst);
+    }
     dispatch!(from, S => dispatch!(to, D => convert::<S, D>(elements(src), elements_mut(dst))));
+}
+
+fn is_aligned(dtype: Dtype, bytes: &[u8]) -> bool {
+    dispatch!(dtype, T => bytes.as_ptr().cast::<T>().is_aligned())
 }
 
 /// Casts elements that come in slices of any alignment, cut anywhere, into `dst`, which has the room for all of them.

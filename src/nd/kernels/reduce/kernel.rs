@@ -6,6 +6,7 @@ use super::cells::Tally;
 use super::walk::{each_reduced, Inner, Walk};
 use crate::nd::dtype::{Dtype, Element};
 use crate::nd::kernels::{elements, elements_mut};
+use crate::nd::memory;
 use crate::nd::scalar::Scalar;
 
 /// One operation on one element type.
@@ -31,6 +32,13 @@ pub(super) trait Kernel: 'static {
     /// [`Kernel::run`], the first element at this position.
     fn run_at(cell: &mut Self::Cell, run: &[Self::Elem], _at: u64) {
         Self::run(cell, run);
+    }
+    /// [`Kernel::run_at`] of elements at any address.
+    fn run_anywhere(cell: &mut Self::Cell, bytes: &[u8], at: u64) {
+        let piece = Self::PIECE * std::mem::size_of::<Self::Elem>();
+        for (run, at) in bytes.chunks(piece).zip((at..).step_by(Self::PIECE)) {
+            memory::with_aligned(run, |run| Self::run_at(cell, elements(run), at));
+        }
     }
     /// [`Kernel::rows`], the first row at this position.
     fn rows_at(cells: &mut [Self::Cell], rows: &[Self::Elem], _at: u64) {
@@ -89,7 +97,7 @@ pub(super) trait Erased: Send + Sync {
     fn is_exact(&self) -> bool;
     /// Makes cells of zero bytes empty ones.
     fn clear(&self, cells: &mut [u8]);
-    /// Adds a block, its first reduced element at this position.
+    /// Adds a block, which may lie at any address, its first reduced element at this position.
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64);
     /// Merges into cells what a block gives empty ones, without a second set of cells. False, and nothing done, where a
     /// cell is met more than once, or the kernel cannot.
@@ -163,6 +171,15 @@ impl<K: Kernel> Erased for Typed<K> {
     }
 
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64) {
+        if !block.as_ptr().cast::<K::Elem>().is_aligned() {
+            return match walk.inner() {
+                (Inner::Run(len), []) => {
+                    let run = &block[..len * std::mem::size_of::<K::Elem>()];
+                    K::run_anywhere(&mut elements_mut(cells)[0], run, at);
+                }
+                _ => memory::with_aligned(block, |block| self.block(walk, block, cells, at)),
+            };
+        }
         let block: &[K::Elem] = elements(block);
         let cells: &mut [K::Cell] = elements_mut(cells);
         match walk.inner() {

@@ -10,6 +10,7 @@ use super::walk::Place;
 use super::{kernel_of, Op};
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
+use crate::nd::memory;
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
 
@@ -104,7 +105,8 @@ impl State {
         Ok(State { plan, cells, scratch })
     }
 
-    /// Adds the block of elements at `offset`. Blocks come in chunk order; arguments as [`Reduction::partial`].
+    /// Adds the block of elements at `offset`, which may lie at any address. Blocks come in chunk order; arguments as
+    /// [`Reduction::partial`].
     ///
     /// # Errors
     /// As [`Reduction::partial`].
@@ -112,7 +114,10 @@ impl State {
     /// # Panics
     /// As [`Reduction::partial`].
     pub fn add_block(&mut self, block: &[u8], mask: Option<&[u8]>, lens: &[usize], offset: &[usize]) -> Result<()> {
-        self.add(Elements::All(block), mask, lens, offset)
+        if mask.is_none() && self.plan.is_of_all() && !self.plan.is_filtered() {
+            return self.add(Elements::All(block), None, lens, offset);
+        }
+        memory::with_aligned(block, |block| self.add(Elements::All(block), mask, lens, offset))
     }
 
     /// Adds a block whose elements are all `value`. Arguments as [`Reduction::partial_fill`].

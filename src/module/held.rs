@@ -1,0 +1,167 @@
+//! Strings of the server's that hold an array's elements: an argument of some size is kept, not copied.
+//!
+//! The server counts references to a string without a lock, so they come and go on the main thread alone. An array may be freed
+//! on another one (a worker that held the last snapshot, the server's own thread for lazy freeing): its strings then wait
+//! for the main thread, which comes by at every tick of the server's clock, and before it keeps another string.
+
+use std::cell::{Cell, RefCell};
+use std::ptr::{null_mut, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use redis_module::raw;
+
+use super::ffi::api;
+use crate::nd::lent::{Keeper, Lender, Lent};
+use crate::nd::memory;
+
+/// Shorter arguments are copied: the server has copied them as well, out of what it reads many of them into. What tests run
+/// keeps short ones too, so that all of them meet elements at odd addresses.
+const LEAST: usize = if cfg!(debug_assertions) { 64 } else { 32 << 10 };
+
+thread_local! {
+    static IS_MAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this is the server's main thread. Called when the module is loaded.
+pub fn mark_main_thread() {
+    IS_MAIN.set(true);
+}
+
+/// A reference to a string, which nobody changes while there is one.
+#[derive(Debug)]
+struct Held {
+    string: NonNull<raw::RedisModuleString>,
+    start: NonNull<u8>,
+    len: usize,
+    memory: usize,
+}
+
+// SAFETY: the bytes do not change while the string is held, and the reference itself is given back on the main thread.
+unsafe impl Send for Held {}
+// SAFETY: as above; there is nothing to be changed through a shared `Held`.
+unsafe impl Sync for Held {}
+
+impl Keeper for Held {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the string lives as long as its `Held`, and strings that several hold are not changed.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    fn memory(&self) -> usize {
+        self.memory
+    }
+}
+
+/// A string that was let go elsewhere than on the main thread.
+struct Dropped(NonNull<raw::RedisModuleString>);
+
+// SAFETY: only the main thread does anything with it.
+unsafe impl Send for Dropped {}
+
+static DROPPED: Mutex<Vec<Dropped>> = Mutex::new(Vec::new());
+static HAS_DROPPED: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if IS_MAIN.get() {
+            free(self.string);
+        } else {
+            DROPPED.lock().unwrap_or_else(PoisonError::into_inner).push(Dropped(self.string));
+            HAS_DROPPED.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn free(string: NonNull<raw::RedisModuleString>) {
+    // SAFETY: on the main thread; the reference is ours, and given back once.
+    unsafe { api!(RedisModule_FreeString(null_mut(), string.as_ptr())) };
+}
+
+/// Frees what other threads let go of. On the main thread.
+pub fn sweep() {
+    if HAS_DROPPED.swap(false, Ordering::Acquire) {
+        let dropped = std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner));
+        dropped.into_iter().for_each(|Dropped(string)| free(string));
+    }
+}
+
+/// The arguments of a call, of which arrays may keep some.
+#[derive(Debug)]
+pub struct Strings<'a> {
+    argv: &'a [NonNull<raw::RedisModuleString>],
+    /// The argument that was kept last, and where it stands: most questions are about the same one, or the next.
+    last: RefCell<Option<(usize, Arc<Held>)>>,
+}
+
+// SAFETY: what can be changed is looked at on the main thread alone; elsewhere nothing is lent.
+unsafe impl Sync for Strings<'_> {}
+
+impl<'a> Strings<'a> {
+    /// Those of a call, the command's name among them, which live until it returns.
+    pub fn new(argv: &'a [NonNull<raw::RedisModuleString>]) -> Strings<'a> {
+        Strings { argv, last: RefCell::new(None) }
+    }
+
+    /// Where the argument stands that these bytes are part of.
+    fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let inner = bytes.as_ptr_range();
+        let holds = |i: &usize| {
+            let outer = bytes_of(self.argv[*i]).as_ptr_range();
+            outer.start <= inner.start && inner.end <= outer.end
+        };
+        (from..self.argv.len()).chain(0..from).find(holds)
+    }
+}
+
+fn bytes_of<'a>(string: NonNull<raw::RedisModuleString>) -> &'a [u8] {
+    let mut len = 0;
+    // SAFETY: an argument of a call that has not returned (ffi invariant 3).
+    unsafe {
+        let start = api!(RedisModule_StringPtrLen(string.as_ptr(), &mut len));
+        std::slice::from_raw_parts(start.cast::<u8>(), len)
+    }
+}
+
+impl Lender for Strings<'_> {
+    fn lend(&self, bytes: &[u8]) -> Option<Lent> {
+        if !IS_MAIN.get() {
+            return None;
+        }
+        let mut last = self.last.borrow_mut();
+        let from = last.as_ref().map_or(0, |(i, _)| *i);
+        let at = self.find(bytes, from)?;
+        let held = match &*last {
+            Some((i, held)) if *i == at => held.clone(),
+            _ => {
+                let held = Arc::new(hold(self.argv[at])?);
+                *last = Some((at, held.clone()));
+                held
+            }
+        };
+        let start = bytes.as_ptr().addr().checked_sub(held.start.as_ptr().addr())?;
+        Lent::new(held, start, bytes.len())
+    }
+}
+
+/// Keeps an argument, if it is worth it: not a short one, nor one that takes much more memory than its bytes do.
+fn hold(string: NonNull<raw::RedisModuleString>) -> Option<Held> {
+    let bytes = bytes_of(string);
+    let len = bytes.len();
+    // SAFETY: reading pointers that are written once; the string lives.
+    let (size, hold) = unsafe { (raw::RedisModule_MallocSizeString, raw::RedisModule_HoldString?) };
+    // Two bytes of a line's end, a head and a zero byte, and the string itself.
+    let least = memory::size_class(len + 12) + 16;
+    let memory = size.map_or(least, |size| unsafe { size(string.as_ptr()) });
+    if len < LEAST || memory > least + len / 8 {
+        return None;
+    }
+    sweep();
+    let start = NonNull::new(bytes.as_ptr().cast_mut())?;
+    // SAFETY: on the main thread; without a context the reference is ours until it is freed.
+    let held = NonNull::new(unsafe { hold(null_mut(), string.as_ptr()) })?;
+    let memory = memory + memory::size_class(size_of::<Held>() + 16);
+    let held = Held { string: held, start, len, memory };
+    // A server that made a copy would have put the bytes elsewhere; then they are not kept.
+    (held.string == string).then_some(held)
+}
