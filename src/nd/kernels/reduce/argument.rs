@@ -19,16 +19,8 @@ const NOTHING: u64 = 0;
 const NUMBER: u64 = 1;
 const NAN: u64 = 2;
 
-/// Elements that make one block: the best block is looked through once more.
-const BLOCK: usize = 1024;
-
-/// Where the first element stands that `is_it`. A look at 64 of them is one without branches.
-#[inline(always)]
-fn find<T: Copy>(block: &[T], is_it: impl Fn(T) -> bool) -> Option<usize> {
-    let group = block.chunks(64).position(|few| few.iter().fold(false, |any, &x| any | is_it(x)))?;
-    let i = block[group * 64..].iter().position(|&x| is_it(x))?;
-    Some(group * 64 + i)
-}
+/// Elements that are closed up at a time where some are left out.
+const PIECE: usize = 1024;
 
 /// The best element so far, and where it stands.
 struct First<T>(PhantomData<T>);
@@ -78,29 +70,12 @@ impl<T: Ordered> First<T> {
         if Self::state(cell) == NAN {
             return;
         }
-        // The best block, and within it, once, the element.
-        let mut best: Option<(usize, T::Key)> = None;
-        for (number, block) in run.chunks(BLOCK).enumerate() {
-            let (key, has_nan) = if GREATEST { T::greatest(block) } else { T::least(block) };
-            if has_nan {
-                if let Some(i) = find(block, |x| x.is_nan()) {
-                    return Self::set(cell, block[i], NAN, at + (number * BLOCK + i) as u64);
-                }
-            }
-            let is_better = match best {
-                None => Self::yields_to::<GREATEST>(cell, key),
-                Some((_, own)) if GREATEST => own < key,
-                Some((_, own)) => key < own,
-            };
-            if is_better {
-                best = Some((number, key));
-            }
-        }
-        if let Some((number, key)) = best {
-            let block = &run[number * BLOCK..];
-            if let Some(i) = find(&block[..block.len().min(BLOCK)], |x| x.key() == key) {
-                Self::set(cell, block[i], NUMBER, at + (number * BLOCK + i) as u64);
-            }
+        let (i, is_nan) = if GREATEST { T::find_greatest(run) } else { T::find_least(run) };
+        let Some(&element) = run.get(i) else { return };
+        if is_nan {
+            Self::set(cell, element, NAN, at + i as u64);
+        } else if Self::yields_to::<GREATEST>(cell, element.key()) {
+            Self::set(cell, element, NUMBER, at + i as u64);
         }
     }
 
@@ -114,7 +89,7 @@ impl<T: Ordered> First<T> {
             }
             return;
         }
-        let start = if GREATEST { T::BOTTOM } else { T::TOP };
+        let start = if GREATEST { T::BOTTOM.key() } else { T::TOP.key() };
         for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
             let (mut keys, mut found) = ([start; STRIP], [at; STRIP]);
             let (keys, found) = (&mut keys[..cells.len()], &mut found[..cells.len()]);
@@ -163,7 +138,7 @@ macro_rules! kernel {
             type Cell = T::Slot;
             type Out = i64;
             const EMPTY: T::Slot = bytemuck::zeroed();
-            const PIECE: usize = BLOCK;
+            const PIECE: usize = PIECE;
             const HOLDS_POSITIONS: bool = true;
             const IS_EXACT: bool = true;
             fn run(cell: &mut T::Slot, run: &[T]) {

@@ -1,13 +1,12 @@
 //! `MIN`, `MAX` and `PTP`. A NaN makes the result NaN; of complex NaN, the first in the order of the elements of a block.
 //!
-//! Which of two zeros of different signs is the least depends on the blocks; they are equal.
+//! A cell is the best element so far, or a NaN. It begins as the worst one there is, which is the result of no other elements
+//! than itself. Which of two zeros of different signs is the least depends on the blocks; they are equal.
 
 use std::marker::PhantomData;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::kernel::{Kernel, Seen};
-use super::order::{Ordered, BLOCK, STRIP};
+use super::order::Ordered;
 
 /// The minimum kernel of an element type.
 pub struct Min<T>(PhantomData<fn() -> T>);
@@ -18,102 +17,65 @@ pub struct Max<T>(PhantomData<fn() -> T>);
 /// The kernel of the difference between both.
 pub struct Ptp<T>(PhantomData<fn() -> T>);
 
-/// The best element so far.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-pub struct Best {
-    /// The element's bytes, the rest 0.
-    bits: [u64; 2],
-    /// See the constants.
-    state: u64,
-}
+/// Elements worked on before a cell is touched.
+const BLOCK: usize = 1 << 16;
+/// Elements of which both the least and the greatest are looked for, before the next ones are: the second look finds them in the
+/// cache.
+const PTP_BLOCK: usize = 2048;
 
-/// No element yet; all bytes are 0.
-const NOTHING: u64 = 0;
-const NUMBER: u64 = 1;
-const NAN: u64 = 2;
+/// The greatest or the least of elements.
+struct Best<T, const GREATEST: bool>(PhantomData<T>);
 
-impl Best {
-    const EMPTY: Best = Best { bits: [0; 2], state: NOTHING };
+impl<T: Ordered, const GREATEST: bool> Best<T, GREATEST> {
+    const EMPTY: T = if GREATEST { T::BOTTOM } else { T::TOP };
 
-    fn new<T: Ordered>(element: T, state: u64) -> Best {
-        let mut bits = [0; 2];
-        bytemuck::bytes_of_mut(&mut bits)[..std::mem::size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&element));
-        Best { bits, state }
-    }
-
-    fn element<T: Ordered>(&self) -> T {
-        bytemuck::pod_read_unaligned(&bytemuck::bytes_of(&self.bits)[..std::mem::size_of::<T>()])
-    }
-
-    /// Whether the element, a number, is better than another one.
-    #[inline]
-    fn is_better<T: Ordered, const GREATEST: bool>(&self, than: &Best) -> bool {
-        let (a, b) = (self.element::<T>().key(), than.element::<T>().key());
+    /// Whether an element, a number, is better than another one.
+    #[inline(always)]
+    fn is_better(element: T, than: T) -> bool {
         if GREATEST {
-            b < a
+            than.key() < element.key()
         } else {
-            a < b
+            element.key() < than.key()
         }
     }
 
-    #[inline]
-    fn add<T: Ordered, const GREATEST: bool>(&mut self, other: &Best) {
-        if !self.is_spent::<T, GREATEST>(other) {
-            *self = *other;
+    #[inline(always)]
+    fn add(cell: &mut T, other: T) {
+        if !Self::is_spent(*cell, other) {
+            *cell = other;
         }
     }
 
-    /// Whether what another one stands for changes nothing here: not its best, and so none of it.
-    #[inline]
-    fn is_spent<T: Ordered, const GREATEST: bool>(&self, other: &Best) -> bool {
-        match (self.state, other.state) {
-            (NOTHING, _) | (NUMBER, NAN) => false,
-            (NUMBER, NUMBER) => !other.is_better::<T, GREATEST>(self),
-            _ => true,
-        }
+    /// Whether what another cell stands for changes nothing in this one: not its best, and so none of it.
+    #[inline(always)]
+    fn is_spent(cell: T, other: T) -> bool {
+        cell.is_nan() || !(other.is_nan() || Self::is_better(other, cell))
     }
 
-    /// Whether all that this stands for is a number, and worse than the best of something else, or that is NaN.
-    fn is_beaten<T: Ordered, const GREATEST: bool>(&self, best: &Best) -> bool {
-        match (self.state, best.state) {
-            (NUMBER, NUMBER) => best.is_better::<T, GREATEST>(self),
-            (NUMBER, NAN) => true,
-            _ => false,
-        }
+    /// Whether all that a cell stands for is a number, and worse than the best of something else, or that is NaN.
+    fn is_beaten(other: T, best: T) -> bool {
+        !other.is_nan() && (best.is_nan() || Self::is_better(best, other))
     }
 
-    fn add_run<T: Ordered, const GREATEST: bool>(&mut self, run: &[T]) {
+    fn add_run(cell: &mut T, run: &[T]) {
         for block in run.chunks(BLOCK) {
             let (key, has_nan) = if GREATEST { T::greatest(block) } else { T::least(block) };
-            let best = match block.iter().find(|x| has_nan && x.is_nan()) {
-                Some(nan) => Best::new(*nan, NAN),
-                None => Best::new(T::of_key(key), NUMBER),
-            };
-            self.add::<T, GREATEST>(&best);
+            // NaN is rare: without one, nothing is looked at twice.
+            let nan = if has_nan { block.iter().find(|x| x.is_nan()) } else { None };
+            Self::add(cell, nan.copied().unwrap_or(T::of_key(key)));
         }
     }
 
-    fn add_rows<T: Ordered, const GREATEST: bool>(cells: &mut [Best], rows: &[T]) {
-        let len = cells.len();
-        for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-            let at = strip * STRIP;
-            let start = if GREATEST { T::BOTTOM } else { T::TOP };
-            let (mut keys, mut nan) = ([start; STRIP], [T::Flag::default(); STRIP]);
-            let keys = &mut keys[..cells.len()];
-            if GREATEST {
-                T::greatest_rows(keys, &mut nan, rows, len, at);
-            } else {
-                T::least_rows(keys, &mut nan, rows, len, at);
-            }
-            for (i, cell) in cells.iter_mut().enumerate() {
-                let best = if nan[i] == T::Flag::default() {
-                    Best::new(T::of_key(keys[i]), NUMBER)
-                } else {
-                    let mut column = rows.chunks_exact(len).map(|row| row[at + i]);
-                    Best::new(column.find(|x| x.is_nan()).unwrap_or(T::of_key(start)), NAN)
-                };
-                cell.add::<T, GREATEST>(&best);
+    fn add_rows(cells: &mut [T], rows: &[T]) {
+        let has_nan = if GREATEST { T::greatest_rows(cells, rows) } else { T::least_rows(cells, rows) };
+        if !has_nan {
+            return;
+        }
+        for row in rows.chunks_exact(cells.len()) {
+            for (cell, x) in cells.iter_mut().zip(row) {
+                if x.is_nan() && !cell.is_nan() {
+                    *cell = *x;
+                }
             }
         }
     }
@@ -123,28 +85,31 @@ macro_rules! kernel {
     ($kernel:ident, $greatest:expr) => {
         impl<T: Ordered> Kernel for $kernel<T> {
             type Elem = T;
-            type Cell = Best;
+            type Cell = T;
             type Out = T;
-            const EMPTY: Best = Best::EMPTY;
+            const EMPTY: T = Best::<T, $greatest>::EMPTY;
             const PIECE: usize = BLOCK;
             const IS_EXACT: bool = true;
-            fn run(cell: &mut Best, run: &[T]) {
-                cell.add_run::<T, $greatest>(run);
+            fn run(cell: &mut T, run: &[T]) {
+                Best::<T, $greatest>::add_run(cell, run);
             }
-            fn is_spent(cell: &Best, other: &Best) -> bool {
-                cell.state != NOTHING && cell.is_spent::<T, $greatest>(other)
+            fn rows(cells: &mut [T], rows: &[T]) {
+                Best::<T, $greatest>::add_rows(cells, rows);
             }
-            fn is_beaten(other: &Best, best: &Best) -> bool {
-                other.is_beaten::<T, $greatest>(best)
+            fn is_spent(cell: &T, other: &T) -> bool {
+                Best::<T, $greatest>::is_spent(*cell, *other)
             }
-            fn rows(cells: &mut [Best], rows: &[T]) {
-                Best::add_rows::<T, $greatest>(cells, rows);
+            fn is_beaten(other: &T, best: &T) -> bool {
+                Best::<T, $greatest>::is_beaten(*other, *best)
             }
-            fn merge(cell: &mut Best, other: &Best) {
-                cell.add::<T, $greatest>(other);
+            fn merge(cell: &mut T, other: &T) {
+                Best::<T, $greatest>::add(cell, *other);
             }
-            fn finish(cell: &Best, _: &Seen) -> T {
-                cell.element()
+            fn merge_all(cells: &mut [T], others: &[T]) {
+                Best::<T, $greatest>::add_rows(cells, others);
+            }
+            fn finish(cell: &T, _: &Seen) -> T {
+                *cell
             }
         }
     };
@@ -154,35 +119,35 @@ kernel!(Max, true);
 
 impl<T: Ordered> Kernel for Ptp<T> {
     type Elem = T;
-    type Cell = [Best; 2];
+    /// The least and the greatest.
+    type Cell = [T; 2];
     type Out = T;
-    const EMPTY: [Best; 2] = [Best::EMPTY; 2];
-    const PIECE: usize = BLOCK;
+    const EMPTY: [T; 2] = [Best::<T, false>::EMPTY, Best::<T, true>::EMPTY];
+    const PIECE: usize = PTP_BLOCK;
     const IS_EXACT: bool = true;
-    fn run([least, greatest]: &mut [Best; 2], run: &[T]) {
-        // Block by block, so that the second look finds the elements in the cache.
-        for block in run.chunks(BLOCK) {
-            least.add_run::<T, false>(block);
-            greatest.add_run::<T, true>(block);
+    fn run([least, greatest]: &mut [T; 2], run: &[T]) {
+        for block in run.chunks(PTP_BLOCK) {
+            Best::<T, false>::add_run(least, block);
+            Best::<T, true>::add_run(greatest, block);
         }
     }
-    fn is_spent(cell: &[Best; 2], other: &[Best; 2]) -> bool {
-        cell[0].is_spent::<T, false>(&other[0]) && cell[1].is_spent::<T, true>(&other[1])
-    }
-    fn is_beaten(other: &[Best; 2], best: &[Best; 2]) -> bool {
-        other[0].is_beaten::<T, false>(&best[0]) && other[1].is_beaten::<T, true>(&best[1])
-    }
-    fn rows(cells: &mut [[Best; 2]], rows: &[T]) {
-        let (mut least, mut greatest): (Vec<Best>, Vec<Best>) = cells.iter().map(|c| (c[0], c[1])).unzip();
-        Best::add_rows::<T, false>(&mut least, rows);
-        Best::add_rows::<T, true>(&mut greatest, rows);
+    fn rows(cells: &mut [[T; 2]], rows: &[T]) {
+        let (mut least, mut greatest): (Vec<T>, Vec<T>) = cells.iter().map(|c| (c[0], c[1])).unzip();
+        Best::<T, false>::add_rows(&mut least, rows);
+        Best::<T, true>::add_rows(&mut greatest, rows);
         cells.iter_mut().zip(least.into_iter().zip(greatest)).for_each(|(cell, (a, b))| *cell = [a, b]);
     }
-    fn merge(cell: &mut [Best; 2], other: &[Best; 2]) {
-        cell[0].add::<T, false>(&other[0]);
-        cell[1].add::<T, true>(&other[1]);
+    fn is_spent(cell: &[T; 2], other: &[T; 2]) -> bool {
+        Best::<T, false>::is_spent(cell[0], other[0]) && Best::<T, true>::is_spent(cell[1], other[1])
     }
-    fn finish([least, greatest]: &[Best; 2], _: &Seen) -> T {
-        greatest.element::<T>().less(least.element())
+    fn is_beaten(other: &[T; 2], best: &[T; 2]) -> bool {
+        Best::<T, false>::is_beaten(other[0], best[0]) && Best::<T, true>::is_beaten(other[1], best[1])
+    }
+    fn merge(cell: &mut [T; 2], other: &[T; 2]) {
+        Best::<T, false>::add(&mut cell[0], other[0]);
+        Best::<T, true>::add(&mut cell[1], other[1]);
+    }
+    fn finish([least, greatest]: &[T; 2], _: &Seen) -> T {
+        greatest.less(*least)
     }
 }

@@ -32,6 +32,8 @@ pub mod quantile;
 mod spread;
 mod state;
 mod sum;
+mod sum_floats;
+mod sum_integers;
 mod truth;
 mod versions;
 mod walk;

@@ -1,5 +1,7 @@
 //! The order of elements: NumPy's, with complex numbers by their real parts and then by their imaginary ones.
 
+use std::hint::black_box;
+
 use half::{bf16, f16};
 use num_complex::{Complex, Complex32, Complex64};
 
@@ -7,28 +9,30 @@ use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::rounding::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 
-/// Elements worked on before a cell is touched.
-pub(super) const BLOCK: usize = 4096;
 /// Columns of rows that are worked on at a time.
 pub(super) const STRIP: usize = 256;
-/// Rows, and columns of them, that are taken at once.
+/// Rows, and columns of them, that are taken at once where the best one's row is asked for.
 const ROWS: usize = 8;
 const COLUMNS: usize = 16;
+/// Rows that are gone down before the next columns are.
+const DEPTH: usize = 32;
+/// Steps of all lanes after which a search asks whether there is a new best element.
+const STEPS: usize = 32;
 
 /// An element with an order.
 pub(super) trait Ordered: Element {
     /// What is compared: `<` is the order of the elements, NaN apart.
     type Key: Copy + PartialOrd + Default + 'static;
-    /// What no key is above.
-    const TOP: Self::Key;
-    /// What no key is below.
-    const BOTTOM: Self::Key;
+    /// What no element is above.
+    const TOP: Self;
+    /// What no element is below.
+    const BOTTOM: Self;
     /// Words that hold an element, and one more.
     type Slot: Copy + bytemuck::Pod + Send + Sync + AsRef<[u64]> + AsMut<[u64]>;
-    /// As wide as the key, so that registers hold as many: all bits set where an element is NaN.
+    /// As wide as the key, so that registers hold as many: all bits set, or none.
     type Flag: Copy + Default + PartialEq + std::ops::BitOrAssign + 'static;
     fn key(self) -> Self::Key;
-    fn nan_flag(self) -> Self::Flag;
+    fn flag(is_set: bool) -> Self::Flag;
     fn of_key(key: Self::Key) -> Self;
     fn is_nan(self) -> bool;
     /// The difference, as NumPy takes it: integers wrap.
@@ -39,11 +43,17 @@ pub(super) trait Ordered: Element {
     fn least(run: &[Self]) -> (Self::Key, bool);
     /// The greatest key, and whether there is a NaN.
     fn greatest(run: &[Self]) -> (Self::Key, bool);
-    /// Takes rows, from a column on, into the least keys so far; `nan` is set where one is met.
-    fn least_rows(keys: &mut [Self::Key], nan: &mut [Self::Flag], rows: &[Self], len: usize, at: usize);
+    /// Where the first of the least elements stands; the first NaN, and `true`, where there is one.
+    fn find_least(run: &[Self]) -> (usize, bool);
+    /// As [`Ordered::find_least`], for the greatest.
+    fn find_greatest(run: &[Self]) -> (usize, bool);
+    /// Takes rows of as many elements into the least ones so far, and answers whether there is a NaN. Those of the rows are
+    /// passed over, those among the least stay.
+    fn least_rows(least: &mut [Self], rows: &[Self]) -> bool;
     /// As [`Ordered::least_rows`], for the greatest.
-    fn greatest_rows(keys: &mut [Self::Key], nan: &mut [Self::Flag], rows: &[Self], len: usize, at: usize);
-    /// As [`Ordered::least_rows`], and the number of the row, `first` and on, where a key first became the least.
+    fn greatest_rows(greatest: &mut [Self], rows: &[Self]) -> bool;
+    /// Takes rows, from a column on, into the least keys so far, and the number of the row, `first` and on, where a key first
+    /// became the least.
     fn first_least(keys: &mut [Self::Key], found: &mut [u64], rows: &[Self], len: usize, at: usize, first: u64);
     /// As [`Ordered::first_least`], for the greatest.
     fn first_greatest(keys: &mut [Self::Key], found: &mut [u64], rows: &[Self], len: usize, at: usize, first: u64);
@@ -67,28 +77,45 @@ fn best_of<K: PartialOrd + Copy, const GREATEST: bool>(a: K, b: K) -> K {
     }
 }
 
-/// Lanes fill eight registers of 256 bits, and flags, each for several lanes, two to four: all of them stay in registers.
-#[inline(always)]
-fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (T::Key, bool) {
-    let start = if GREATEST { T::BOTTOM } else { T::TOP };
-    let mut lanes = [start; LANES];
-    let mut nan = [T::Flag::default(); FLAGS];
-    let (whole, rest) = run.as_chunks::<LANES>();
-    for elements in whole {
-        for (lane, x) in lanes.iter_mut().zip(elements) {
-            *lane = best_of::<_, GREATEST>(*lane, x.key());
-        }
-        for part in elements.as_chunks::<FLAGS>().0 {
-            for (nan, x) in nan.iter_mut().zip(part) {
-                *nan |= x.nan_flag();
+/// The best of each lane, and in which of them NaN were. Lanes fill eight registers of 256 bits, and flags, each for several
+/// lanes, two to four: all of them stay in registers.
+struct Lanes<T: Ordered, const LANES: usize, const FLAGS: usize> {
+    best: [T::Key; LANES],
+    nan: [T::Flag; FLAGS],
+}
+
+impl<T: Ordered, const LANES: usize, const FLAGS: usize> Lanes<T, LANES, FLAGS> {
+    #[inline(always)]
+    fn new<const GREATEST: bool>() -> Self {
+        Lanes { best: [worst::<T, GREATEST>(); LANES], nan: [T::Flag::default(); FLAGS] }
+    }
+
+    /// Takes an element into each lane, several times.
+    #[inline(always)]
+    fn add<const GREATEST: bool>(&mut self, steps: &[[T; LANES]]) {
+        let (mut best, mut nan) = (self.best, self.nan);
+        for elements in steps {
+            for (best, x) in best.iter_mut().zip(elements) {
+                *best = best_of::<_, GREATEST>(*best, x.key());
+            }
+            for part in elements.as_chunks::<FLAGS>().0 {
+                for (nan, x) in nan.iter_mut().zip(part) {
+                    *nan |= T::flag(x.is_nan());
+                }
             }
         }
+        // The compiler may not look through memory here: seeing how lanes are halved, it would take them two by two.
+        (self.best, self.nan) = black_box((best, nan));
     }
-    let (mut best, mut has_nan) = (start, false);
-    for flag in nan {
-        has_nan |= flag != T::Flag::default();
+
+    #[inline(always)]
+    fn has_nan(&self) -> bool {
+        has_any::<T>(&self.nan)
     }
-    if !whole.is_empty() {
+
+    #[inline(always)]
+    fn best<const GREATEST: bool>(&self) -> T::Key {
+        let mut lanes = self.best;
         let mut width = LANES;
         while width > 1 {
             width /= 2;
@@ -96,7 +123,38 @@ fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATES
                 lanes[i] = best_of::<_, GREATEST>(lanes[i], lanes[i + width]);
             }
         }
-        best = lanes[0];
+        lanes[0]
+    }
+}
+
+/// What every key is at least as good as.
+#[inline(always)]
+fn worst<T: Ordered, const GREATEST: bool>() -> T::Key {
+    if GREATEST {
+        T::BOTTOM.key()
+    } else {
+        T::TOP.key()
+    }
+}
+
+/// Whether any flag is set.
+#[inline(always)]
+fn has_any<T: Ordered>(flags: &[T::Flag]) -> bool {
+    let mut has_any = false;
+    for flag in flags {
+        has_any |= *flag != T::Flag::default();
+    }
+    has_any
+}
+
+#[inline(always)]
+fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (T::Key, bool) {
+    let (whole, rest) = run.as_chunks::<LANES>();
+    let (mut best, mut has_nan) = (worst::<T, GREATEST>(), false);
+    if !whole.is_empty() {
+        let mut lanes = Lanes::<T, LANES, FLAGS>::new::<GREATEST>();
+        lanes.add::<GREATEST>(whole);
+        (best, has_nan) = (lanes.best::<GREATEST>(), lanes.has_nan());
     }
     for x in rest {
         best = best_of::<_, GREATEST>(best, x.key());
@@ -105,67 +163,126 @@ fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATES
     (best, has_nan)
 }
 
-/// Takes columns of `N` rows into the best keys so far.
+/// Every some steps the lanes are asked whether one of them is better than the best element so far. Which element it is is
+/// looked for once, at the end, among those steps that gave the best one.
 #[inline(always)]
-fn extreme_columns<T: Ordered, const N: usize, const GREATEST: bool>(
-    keys: &mut [T::Key; COLUMNS],
-    nan: &mut [T::Flag; COLUMNS],
-    rows: [&[T; COLUMNS]; N],
-) {
-    let (mut best, mut flags) = (*keys, *nan);
-    for row in rows {
-        for i in 0..COLUMNS {
-            let key = row[i].key();
-            best[i] = if better::<_, GREATEST>(key, best[i]) { key } else { best[i] };
-            flags[i] |= row[i].nan_flag();
+fn find_extreme<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (usize, bool) {
+    let (whole, rest) = run.as_chunks::<LANES>();
+    let mut lanes = Lanes::<T, LANES, FLAGS>::new::<GREATEST>();
+    let (mut best, mut from) = (worst::<T, GREATEST>(), 0);
+    for (number, steps) in whole.chunks(STEPS).enumerate() {
+        lanes.add::<GREATEST>(steps);
+        let at = number * STEPS * LANES;
+        if lanes.has_nan() {
+            return (at + find_where::<T, LANES, FLAGS>(&run[at..], |x| x.is_nan()), true);
+        }
+        let mut is_better = [T::Flag::default(); FLAGS];
+        for part in lanes.best.as_chunks::<FLAGS>().0 {
+            for (flag, lane) in is_better.iter_mut().zip(part) {
+                *flag |= T::flag(better::<_, GREATEST>(*lane, best));
+            }
+        }
+        if has_any::<T>(&black_box(is_better)) {
+            (best, from) = (lanes.best::<GREATEST>(), at);
         }
     }
-    (*keys, *nan) = (best, flags);
+    let mut has_nan = false;
+    let mut of_rest = best;
+    for x in rest {
+        of_rest = best_of::<_, GREATEST>(of_rest, x.key());
+        has_nan |= x.is_nan();
+    }
+    let at = run.len() - rest.len();
+    if has_nan {
+        return (at + find_where::<T, LANES, FLAGS>(rest, |x| x.is_nan()), true);
+    }
+    if better::<_, GREATEST>(of_rest, best) {
+        (best, from) = (of_rest, at);
+    }
+    (from + find_where::<T, LANES, FLAGS>(&run[from..], |x| x.key() == best), false)
 }
 
-/// Rows are taken eight at a time, and of those a few columns: what is best so far is not fetched and put back for each row.
+/// Where the first element stands that `is_it`. A look at as many as there are lanes is one without branches.
 #[inline(always)]
-fn extreme_rows<T: Ordered, const GREATEST: bool>(
-    keys: &mut [T::Key],
-    nan: &mut [T::Flag],
-    rows: &[T],
-    len: usize,
-    at: usize,
-) {
-    let width = keys.len();
-    let whole = width / COLUMNS * COLUMNS;
-    for group in rows.chunks(ROWS * len) {
-        let keys_of = keys.as_chunks_mut::<COLUMNS>().0;
-        let parts = keys_of.iter_mut().zip(nan.as_chunks_mut::<COLUMNS>().0).zip((at..).step_by(COLUMNS));
-        if group.len() == ROWS * len {
-            for ((keys, nan), at) in parts {
-                let rows: [&[T; COLUMNS]; ROWS] = std::array::from_fn(|row| columns(group, row * len + at));
-                extreme_columns::<T, ROWS, GREATEST>(keys, nan, rows);
-            }
-        } else {
-            for ((keys, nan), at) in parts {
-                for row in 0..group.len() / len {
-                    extreme_columns::<T, 1, GREATEST>(keys, nan, [columns(group, row * len + at)]);
-                }
+fn find_where<T: Ordered, const LANES: usize, const FLAGS: usize>(run: &[T], is_it: impl Fn(T) -> bool) -> usize {
+    let mut at = 0;
+    for elements in run.as_chunks::<LANES>().0 {
+        let mut flags = [T::Flag::default(); FLAGS];
+        for part in elements.as_chunks::<FLAGS>().0 {
+            for (flag, x) in flags.iter_mut().zip(part) {
+                *flag |= T::flag(is_it(*x));
             }
         }
-        for row in group.chunks_exact(len) {
-            for i in whole..width {
-                let key = row[at + i].key();
-                keys[i] = if better::<_, GREATEST>(key, keys[i]) { key } else { keys[i] };
-                nan[i] |= row[at + i].nan_flag();
-            }
+        if has_any::<T>(&black_box(flags)) {
+            break;
         }
+        at += LANES;
     }
+    for x in &run[at..] {
+        if is_it(*x) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// Goes down rows, from a column on, `COLUMNS` of them at a time as long as there are so many, and answers which column
+/// comes next and whether there is a NaN.
+#[inline(always)]
+fn extreme_columns<T: Ordered, const COLUMNS: usize, const GREATEST: bool>(
+    cells: &mut [T],
+    rows: &[T],
+    from: usize,
+) -> (usize, bool) {
+    let len = cells.len();
+    let mut nan = [T::Flag::default(); COLUMNS];
+    let mut at = from;
+    for cells in cells[from..].as_chunks_mut::<COLUMNS>().0 {
+        let mut best = [worst::<T, GREATEST>(); COLUMNS];
+        for (best, x) in best.iter_mut().zip(&*cells) {
+            *best = x.key();
+        }
+        for row in rows.chunks_exact(len) {
+            let row: &[T; COLUMNS] = columns(row, at);
+            for (best, x) in best.iter_mut().zip(row) {
+                *best = best_of::<_, GREATEST>(*best, x.key());
+            }
+            for (nan, x) in nan.iter_mut().zip(row) {
+                *nan |= T::flag(x.is_nan());
+            }
+        }
+        for (cell, best) in cells.iter_mut().zip(best) {
+            *cell = T::of_key(best);
+        }
+        at += COLUMNS;
+    }
+    (at, has_any::<T>(&black_box(nan)))
+}
+
+/// Columns are taken as many at a time as fit four registers, then few, then one: what is best so far stays in registers.
+#[inline(always)]
+fn extreme_rows<T: Ordered, const MANY: usize, const FEW: usize, const GREATEST: bool>(
+    cells: &mut [T],
+    rows: &[T],
+) -> bool {
+    let mut has_nan = false;
+    for rows in rows.chunks(DEPTH * cells.len()) {
+        let (at, of_many) = extreme_columns::<T, MANY, GREATEST>(cells, rows, 0);
+        let (at, of_few) = extreme_columns::<T, FEW, GREATEST>(cells, rows, at);
+        let (_, of_one) = extreme_columns::<T, 1, GREATEST>(cells, rows, at);
+        has_nan |= of_many | of_few | of_one;
+    }
+    has_nan
 }
 
 /// The elements of a row from one on.
 #[inline(always)]
-fn columns<T>(rows: &[T], from: usize) -> &[T; COLUMNS] {
+fn columns<T, const N: usize>(rows: &[T], from: usize) -> &[T; N] {
     &rows[from..].as_chunks().0[0]
 }
 
-/// As [`extreme_columns`], and in which row, `number` and on, the best key first came.
+/// Takes columns of `N` rows into the best keys so far, and in which row, `number` and on, the best key first came.
 #[inline(always)]
 fn first_columns<T: Ordered, const N: usize, const GREATEST: bool>(
     keys: &mut [T::Key; COLUMNS],
@@ -232,14 +349,11 @@ fn any_nan<T: Ordered>(elements: &[T]) -> bool {
     for few in whole {
         for part in few.as_chunks::<16>().0 {
             for (flag, x) in flags.iter_mut().zip(part) {
-                *flag |= x.nan_flag();
+                *flag |= T::flag(x.is_nan());
             }
         }
     }
-    let mut has_nan = false;
-    for flag in flags {
-        has_nan |= flag != T::Flag::default();
-    }
+    let mut has_nan = has_any::<T>(&black_box(flags));
     for x in rest {
         has_nan |= x.is_nan();
     }
@@ -248,15 +362,18 @@ fn any_nan<T: Ordered>(elements: &[T]) -> bool {
 
 macro_rules! ordered {
     ($($t:ty as $key:ty, $flag:ty, $lanes:literal, $bottom:expr, $top:expr, $to:expr, $of:expr, $is_nan:expr, $less:expr,
-        $nan:ident $least:ident $greatest:ident $least_rows:ident $greatest_rows:ident $firsts:ident $lasts:ident;)*) => {$(
+        $nan:ident $least:ident $greatest:ident $find_least:ident $find_greatest:ident $least_rows:ident $greatest_rows:ident
+        $firsts:ident $lasts:ident;)*) => {$(
         versions! {
             fn $nan(elements: &[$t]) -> bool = any_nan(elements);
             fn $least(run: &[$t]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, false>(run);
             fn $greatest(run: &[$t]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, true>(run);
-            fn $least_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) =
-                extreme_rows::<$t, false>(keys, nan, rows, len, at);
-            fn $greatest_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) =
-                extreme_rows::<$t, true>(keys, nan, rows, len, at);
+            fn $find_least(run: &[$t]) -> (usize, bool) = find_extreme::<$t, $lanes, { $lanes / 4 }, false>(run);
+            fn $find_greatest(run: &[$t]) -> (usize, bool) = find_extreme::<$t, $lanes, { $lanes / 4 }, true>(run);
+            fn $least_rows(least: &mut [$t], rows: &[$t]) -> bool =
+                extreme_rows::<$t, { $lanes / 2 }, { $lanes / 16 }, false>(least, rows);
+            fn $greatest_rows(greatest: &mut [$t], rows: &[$t]) -> bool =
+                extreme_rows::<$t, { $lanes / 2 }, { $lanes / 16 }, true>(greatest, rows);
             fn $firsts(keys: &mut [$key], found: &mut [u64], rows: &[$t], len: usize, at: usize, first: u64) =
                 extreme_firsts::<$t, false>(keys, found, rows, len, at, first);
             fn $lasts(keys: &mut [$key], found: &mut [u64], rows: &[$t], len: usize, at: usize, first: u64) =
@@ -266,15 +383,15 @@ macro_rules! ordered {
             type Key = $key;
             type Flag = $flag;
             type Slot = [u64; std::mem::size_of::<$t>().div_ceil(8) + 1];
-            const TOP: $key = $top;
-            const BOTTOM: $key = $bottom;
+            const TOP: $t = $top;
+            const BOTTOM: $t = $bottom;
             #[inline(always)]
             fn key(self) -> $key {
                 $to(self)
             }
             #[inline(always)]
-            fn nan_flag(self) -> $flag {
-                if $is_nan(self) {
+            fn flag(is_set: bool) -> $flag {
+                if is_set {
                     <$flag>::MAX
                 } else {
                     0
@@ -300,11 +417,17 @@ macro_rules! ordered {
             fn greatest(run: &[$t]) -> ($key, bool) {
                 $greatest(run)
             }
-            fn least_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) {
-                $least_rows(keys, nan, rows, len, at);
+            fn find_least(run: &[$t]) -> (usize, bool) {
+                $find_least(run)
             }
-            fn greatest_rows(keys: &mut [$key], nan: &mut [$flag], rows: &[$t], len: usize, at: usize) {
-                $greatest_rows(keys, nan, rows, len, at);
+            fn find_greatest(run: &[$t]) -> (usize, bool) {
+                $find_greatest(run)
+            }
+            fn least_rows(least: &mut [$t], rows: &[$t]) -> bool {
+                $least_rows(least, rows)
+            }
+            fn greatest_rows(greatest: &mut [$t], rows: &[$t]) -> bool {
+                $greatest_rows(greatest, rows)
             }
             fn first_least(keys: &mut [$key], found: &mut [u64], rows: &[$t], len: usize, at: usize, first: u64) {
                 $firsts(keys, found, rows, len, at, first);
@@ -317,44 +440,44 @@ macro_rules! ordered {
 }
 
 macro_rules! ordered_integers {
-    ($($t:ty, $lanes:literal: $($name:ident)*;)*) => {
+    ($($t:ty, $flag:ty, $lanes:literal: $($name:ident)*;)*) => {
         ordered! {$(
-            $t as $t, u8, $lanes, <$t>::MIN, <$t>::MAX, |x| x, |x| x, |_| false, |a: $t, b: $t| a.wrapping_sub(b), $($name)*;
+            $t as $t, $flag, $lanes, <$t>::MIN, <$t>::MAX, |x| x, |x| x, |_| false, |a: $t, b: $t| a.wrapping_sub(b), $($name)*;
         )*}
     };
 }
 ordered_integers! {
-    i8, 256: nan_i8 least_i8 greatest_i8 least_rows_i8 greatest_rows_i8 firsts_i8 lasts_i8;
-    i16, 128: nan_i16 least_i16 greatest_i16 least_rows_i16 greatest_rows_i16 firsts_i16 lasts_i16;
-    i32, 64: nan_i32 least_i32 greatest_i32 least_rows_i32 greatest_rows_i32 firsts_i32 lasts_i32;
-    i64, 32: nan_i64 least_i64 greatest_i64 least_rows_i64 greatest_rows_i64 firsts_i64 lasts_i64;
-    u8, 256: nan_u8 least_u8 greatest_u8 least_rows_u8 greatest_rows_u8 firsts_u8 lasts_u8;
-    u16, 128: nan_u16 least_u16 greatest_u16 least_rows_u16 greatest_rows_u16 firsts_u16 lasts_u16;
-    u32, 64: nan_u32 least_u32 greatest_u32 least_rows_u32 greatest_rows_u32 firsts_u32 lasts_u32;
-    u64, 32: nan_u64 least_u64 greatest_u64 least_rows_u64 greatest_rows_u64 firsts_u64 lasts_u64;
+    i8, u8, 256: nan_i8 least_i8 greatest_i8 find_least_i8 find_greatest_i8 least_rows_i8 greatest_rows_i8 firsts_i8 lasts_i8;
+    i16, u16, 128: nan_i16 least_i16 greatest_i16 find_least_i16 find_greatest_i16 least_rows_i16 greatest_rows_i16 firsts_i16 lasts_i16;
+    i32, u32, 64: nan_i32 least_i32 greatest_i32 find_least_i32 find_greatest_i32 least_rows_i32 greatest_rows_i32 firsts_i32 lasts_i32;
+    i64, u64, 32: nan_i64 least_i64 greatest_i64 find_least_i64 find_greatest_i64 least_rows_i64 greatest_rows_i64 firsts_i64 lasts_i64;
+    u8, u8, 256: nan_u8 least_u8 greatest_u8 find_least_u8 find_greatest_u8 least_rows_u8 greatest_rows_u8 firsts_u8 lasts_u8;
+    u16, u16, 128: nan_u16 least_u16 greatest_u16 find_least_u16 find_greatest_u16 least_rows_u16 greatest_rows_u16 firsts_u16 lasts_u16;
+    u32, u32, 64: nan_u32 least_u32 greatest_u32 find_least_u32 find_greatest_u32 least_rows_u32 greatest_rows_u32 firsts_u32 lasts_u32;
+    u64, u64, 32: nan_u64 least_u64 greatest_u64 find_least_u64 find_greatest_u64 least_rows_u64 greatest_rows_u64 firsts_u64 lasts_u64;
 }
 
 ordered! {
-    Bool8 as u8, u8, 256, 0, u8::MAX, |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
-        nan_bool least_bool greatest_bool least_rows_bool greatest_rows_bool firsts_bool lasts_bool;
-    f16 as f32, u32, 64, f32::NEG_INFINITY, f32::INFINITY, f16_to_f32, f32_to_f16,
+    Bool8 as u8, u8, 256, Bool8(0), Bool8(u8::MAX), |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
+        nan_bool least_bool greatest_bool find_least_bool find_greatest_bool least_rows_bool greatest_rows_bool firsts_bool lasts_bool;
+    f16 as f32, u32, 64, f16::NEG_INFINITY, f16::INFINITY, f16_to_f32, f32_to_f16,
         |h: f16| h.to_bits() & 0x7fff > 0x7c00, |a, b| f32_to_f16(f16_to_f32(a) - f16_to_f32(b)),
-        nan_f16 least_f16 greatest_f16 least_rows_f16 greatest_rows_f16 firsts_f16 lasts_f16;
-    bf16 as f32, u32, 64, f32::NEG_INFINITY, f32::INFINITY, bf16_to_f32, f32_to_bf16,
+        nan_f16 least_f16 greatest_f16 find_least_f16 find_greatest_f16 least_rows_f16 greatest_rows_f16 firsts_f16 lasts_f16;
+    bf16 as f32, u32, 64, bf16::NEG_INFINITY, bf16::INFINITY, bf16_to_f32, f32_to_bf16,
         |h: bf16| h.to_bits() & 0x7fff > 0x7f80, |a, b| f32_to_bf16(bf16_to_f32(a) - bf16_to_f32(b)),
-        nan_bf16 least_bf16 greatest_bf16 least_rows_bf16 greatest_rows_bf16 firsts_bf16 lasts_bf16;
+        nan_bf16 least_bf16 greatest_bf16 find_least_bf16 find_greatest_bf16 least_rows_bf16 greatest_rows_bf16 firsts_bf16 lasts_bf16;
     f32 as f32, u32, 64, f32::NEG_INFINITY, f32::INFINITY, |x| x, |x| x, |x: f32| x.is_nan(), |a: f32, b: f32| a - b,
-        nan_f32 least_f32 greatest_f32 least_rows_f32 greatest_rows_f32 firsts_f32 lasts_f32;
+        nan_f32 least_f32 greatest_f32 find_least_f32 find_greatest_f32 least_rows_f32 greatest_rows_f32 firsts_f32 lasts_f32;
     f64 as f64, u64, 32, f64::NEG_INFINITY, f64::INFINITY, |x| x, |x| x, |x: f64| x.is_nan(), |a: f64, b: f64| a - b,
-        nan_f64 least_f64 greatest_f64 least_rows_f64 greatest_rows_f64 firsts_f64 lasts_f64;
-    Complex32 as Parts<f32>, u64, 16, Parts(f32::NEG_INFINITY, f32::NEG_INFINITY), Parts(f32::INFINITY, f32::INFINITY),
+        nan_f64 least_f64 greatest_f64 find_least_f64 find_greatest_f64 least_rows_f64 greatest_rows_f64 firsts_f64 lasts_f64;
+    Complex32 as Parts<f32>, u64, 16, Complex::new(f32::NEG_INFINITY, f32::NEG_INFINITY), Complex::new(f32::INFINITY, f32::INFINITY),
         |c: Complex32| Parts(c.re, c.im), |p: Parts<f32>| Complex::new(p.0, p.1),
         |c: Complex32| c.re.is_nan() || c.im.is_nan(), |a: Complex32, b: Complex32| a - b,
-        nan_c64 least_c64 greatest_c64 least_rows_c64 greatest_rows_c64 firsts_c64 lasts_c64;
-    Complex64 as Parts<f64>, u64, 16, Parts(f64::NEG_INFINITY, f64::NEG_INFINITY), Parts(f64::INFINITY, f64::INFINITY),
+        nan_c64 least_c64 greatest_c64 find_least_c64 find_greatest_c64 least_rows_c64 greatest_rows_c64 firsts_c64 lasts_c64;
+    Complex64 as Parts<f64>, u64, 16, Complex::new(f64::NEG_INFINITY, f64::NEG_INFINITY), Complex::new(f64::INFINITY, f64::INFINITY),
         |c: Complex64| Parts(c.re, c.im), |p: Parts<f64>| Complex::new(p.0, p.1),
         |c: Complex64| c.re.is_nan() || c.im.is_nan(), |a: Complex64, b: Complex64| a - b,
-        nan_c128 least_c128 greatest_c128 least_rows_c128 greatest_rows_c128 firsts_c128 lasts_c128;
+        nan_c128 least_c128 greatest_c128 find_least_c128 find_greatest_c128 least_rows_c128 greatest_rows_c128 firsts_c128 lasts_c128;
 }
 
 /// Real and imaginary part. Compared in this order; where either is NaN, nothing is below or above.

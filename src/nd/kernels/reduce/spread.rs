@@ -8,6 +8,7 @@
 //! All is done in float64, whatever the dtype; complex numbers are two floats, and their variances are added. What is
 //! constant has a variance of 0.
 
+use std::hint::black_box;
 use std::marker::PhantomData;
 
 use bytemuck::{Pod, Zeroable};
@@ -30,6 +31,8 @@ pub struct Std<T>(PhantomData<fn() -> T>);
 const BLOCK: usize = 2048;
 /// Lanes of a run, an even number.
 const LANES: usize = 32;
+/// Lanes whose sums and sums of squares fit the registers together, an even number.
+const AT_ONCE: usize = 16;
 /// Rows that make one block.
 const ROWS: usize = 32;
 /// Columns of rows that are worked on at a time.
@@ -120,7 +123,9 @@ pub(super) trait Spread: Element {
 
 /// Halves lanes down to `PARTS` sums.
 #[inline(always)]
-fn halved<const PARTS: usize>(mut lanes: [f64; LANES]) -> [f64; PARTS] {
+fn halved<const PARTS: usize>(lanes: [f64; LANES]) -> [f64; PARTS] {
+    // The compiler may not look through memory here: seeing how lanes are halved, it would add them two by two.
+    let mut lanes = black_box(lanes);
     let mut width = LANES;
     while width > PARTS {
         width /= 2;
@@ -131,33 +136,65 @@ fn halved<const PARTS: usize>(mut lanes: [f64; LANES]) -> [f64; PARTS] {
     std::array::from_fn(|part| lanes[part])
 }
 
+/// Adds numbers to lanes, one to each.
+#[inline(always)]
+fn add_lanes<T: Source>(lanes: &mut [f64; LANES], numbers: &[T]) {
+    for (lane, x) in lanes.iter_mut().zip(numbers) {
+        *lane += x.cast::<f64>();
+    }
+}
+
+/// Adds the differences of numbers from pivots, one to each lane, and their squares.
+#[inline(always)]
+fn add_differences<T: Source>(
+    sums: &mut [f64; AT_ONCE],
+    squares: &mut [f64; AT_ONCE],
+    pivots: &[f64; AT_ONCE],
+    numbers: &[T],
+) {
+    for (((sum, square), pivot), x) in sums.iter_mut().zip(squares).zip(pivots).zip(numbers) {
+        let d = x.cast::<f64>() - *pivot;
+        *sum += d;
+        *square += d * d;
+    }
+}
+
 /// Adds a run of numbers that belong to `PARTS` cells in turn (2 for complex).
+///
+/// Plain loops: a closure would be compiled apart, for what every machine has.
 #[inline(always)]
 fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
     for block in run.chunks(BLOCK) {
         let (whole, rest) = block.as_chunks::<LANES>();
         let mut lanes = [0.0; LANES];
         for numbers in whole {
-            lanes.iter_mut().zip(numbers).for_each(|(lane, x)| *lane += x.cast::<f64>());
+            add_lanes(&mut lanes, numbers);
         }
-        lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += x.cast::<f64>());
+        add_lanes(&mut lanes, rest);
         let count = (block.len() / PARTS) as f64;
-        let mut pivots: [f64; PARTS] = halved(lanes).map(|sum: f64| sum / count);
+        let mut pivots: [f64; PARTS] = halved(lanes);
         for (part, pivot) in pivots.iter_mut().enumerate() {
+            *pivot /= count;
             if !pivot.is_finite() {
                 *pivot = block[part].cast(); // the sum may overflow where the elements do not
             }
         }
+        let mut pivot_lanes = [0.0; AT_ONCE];
+        for (i, pivot) in pivot_lanes.iter_mut().enumerate() {
+            *pivot = pivots[i % PARTS];
+        }
         let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
-        let mut add = |numbers: &[T]| {
-            for (i, ((sum, square), x)) in sums.iter_mut().zip(&mut squares).zip(numbers).enumerate() {
-                let d = x.cast::<f64>() - pivots[i % PARTS];
-                *sum += d;
-                *square += d * d;
+        let parts = sums.as_chunks_mut().0.iter_mut().zip(squares.as_chunks_mut().0);
+        for (part, (sums, squares)) in parts.enumerate() {
+            let (mut own_sums, mut own_squares) = ([0.0; AT_ONCE], [0.0; AT_ONCE]);
+            for numbers in whole {
+                let numbers: &[T; AT_ONCE] = &numbers.as_chunks().0[part];
+                add_differences(&mut own_sums, &mut own_squares, &pivot_lanes, numbers);
             }
-        };
-        whole.iter().for_each(|numbers| add(numbers));
-        add(rest);
+            let rest = rest.get(part * AT_ONCE..).unwrap_or(&[]);
+            add_differences(&mut own_sums, &mut own_squares, &pivot_lanes, rest);
+            (*sums, *squares) = (own_sums, own_squares);
+        }
         let (sums, squares): ([f64; PARTS], [f64; PARTS]) = (halved(sums), halved(squares));
         for part in 0..PARTS {
             cells[part].merge(&Moments::new(count, pivots[part], sums[part], squares[part]));

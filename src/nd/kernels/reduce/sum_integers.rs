@@ -1,0 +1,289 @@
+//! How `SUM` and `MEAN` add integers: exactly, modulo 2^64 for a sum, in 128 bits for a mean, which is then divided once.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::sum::Total;
+use super::versions::versions;
+use crate::nd::dtype::Bool8;
+
+/// Lanes of a run.
+const LANES: usize = 32;
+/// Columns of rows that are worked on at a time.
+const STRIP: usize = 256;
+
+/// A sum modulo 2^64.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Wrapped(u64);
+
+impl Wrapped {
+    /// The 64 bits of the sum.
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+/// What an exact partial sum of integers is added to.
+trait Whole: Pod {
+    /// Adds an integer that fits 64 bits, sign-extended where it is signed.
+    fn add_i64(&mut self, i: i64);
+    fn add_u64(&mut self, i: u64);
+    fn add_whole(&mut self, other: &Self);
+}
+
+impl Whole for Wrapped {
+    #[inline(always)]
+    fn add_i64(&mut self, i: i64) {
+        self.0 = self.0.wrapping_add(i as u64); // the same bits
+    }
+    #[inline(always)]
+    fn add_u64(&mut self, i: u64) {
+        self.0 = self.0.wrapping_add(i);
+    }
+    #[inline(always)]
+    fn add_whole(&mut self, other: &Wrapped) {
+        self.add_u64(other.0);
+    }
+}
+
+impl Whole for i128 {
+    // 2^64 numbers of 64 bits cannot be stored, so 128 bits never overflow.
+    #[inline(always)]
+    fn add_i64(&mut self, i: i64) {
+        *self += i128::from(i);
+    }
+    #[inline(always)]
+    fn add_u64(&mut self, i: u64) {
+        *self += i128::from(i);
+    }
+    #[inline(always)]
+    fn add_whole(&mut self, other: &i128) {
+        *self += other;
+    }
+}
+
+/// An integer, and the lane in which so many of it can be added without overflow.
+trait Integer: Pod {
+    type Lane: Copy + Default;
+    const FIT: usize;
+    fn add_to(self, lane: Self::Lane) -> Self::Lane;
+    fn flush<W: Whole>(lane: Self::Lane, whole: &mut W);
+}
+
+macro_rules! integers {
+    ($($t:ty, $lane:ty, $fit:expr, $flush:ident, $widen:expr;)*) => {$(
+        impl Integer for $t {
+            type Lane = $lane;
+            const FIT: usize = $fit;
+            #[inline(always)]
+            fn add_to(self, lane: $lane) -> $lane {
+                lane.wrapping_add($widen(self)) // wraps for the sums of 64-bit integers only
+            }
+            #[inline(always)]
+            fn flush<W: Whole>(lane: $lane, whole: &mut W) {
+                whole.$flush(lane.into());
+            }
+        }
+    )*};
+}
+integers! {
+    Bool8, u16, 256, add_u64, |b: Bool8| u16::from(b.0);
+    u8, u16, 256, add_u64, u16::from;
+    u16, u32, 1 << 16, add_u64, u32::from;
+    u32, u64, 1 << 32, add_u64, u64::from;
+    u64, u64, usize::MAX, add_u64, |i| i;
+    i8, i16, 256, add_i64, i16::from;
+    i16, i32, 1 << 16, add_i64, i32::from;
+    i32, i64, 1 << 32, add_i64, i64::from;
+    i64, i64, usize::MAX, add_i64, |i| i;
+}
+
+/// Lanes each add as many numbers as fit them, and are then emptied.
+#[inline(always)]
+fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
+    if run.len() < LANES {
+        return flush_one_by_one(whole, run);
+    }
+    for block in run.chunks(T::FIT.saturating_mul(LANES)) {
+        let mut lanes = [T::Lane::default(); LANES];
+        let (parts, rest) = block.as_chunks::<LANES>();
+        for numbers in parts {
+            for (lane, i) in lanes.iter_mut().zip(numbers) {
+                *lane = i.add_to(*lane);
+            }
+        }
+        flush_one_by_one(whole, rest);
+        for lane in lanes {
+            T::flush(lane, whole);
+        }
+    }
+}
+
+/// Adds fewer numbers than a lane fits.
+#[inline(always)]
+fn flush_one_by_one<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
+    let mut lane = T::Lane::default();
+    for i in run {
+        lane = i.add_to(lane);
+    }
+    T::flush(lane, whole);
+}
+
+/// The sum of bytes, each with the bits of `flip` turned: they are added as words of 16 bits, the even and the odd ones apart,
+/// because widening them costs more than a mask and a shift.
+#[inline(always)]
+fn byte_sum(run: &[u8], flip: u8) -> u64 {
+    const WORDS: usize = 64;
+    let flips = u16::from_le_bytes([flip; 2]);
+    let mut total = 0;
+    for block in run.chunks(256 * 2 * WORDS) {
+        let (mut even, mut odd) = ([0u16; WORDS], [0u16; WORDS]);
+        let (parts, rest) = block.as_chunks::<{ 2 * WORDS }>();
+        for bytes in parts {
+            let pairs = bytes.as_chunks::<2>().0;
+            for ((even, odd), pair) in even.iter_mut().zip(&mut odd).zip(pairs) {
+                let word = u16::from_le_bytes(*pair) ^ flips;
+                *even += word & 0xff;
+                *odd += word >> 8;
+            }
+        }
+        for (even, odd) in even.iter().zip(&odd) {
+            total += u64::from(*even) + u64::from(*odd);
+        }
+        for byte in rest {
+            total += u64::from(byte ^ flip);
+        }
+    }
+    total
+}
+
+#[inline(always)]
+fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[T]) {
+    let len = cells.len();
+    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
+        let width = cells.len();
+        for rows in rows.chunks(len.saturating_mul(T::FIT)) {
+            let mut lanes = [T::Lane::default(); STRIP];
+            let lanes = &mut lanes[..width];
+            let mut groups = rows.chunks_exact(4 * len);
+            for group in &mut groups {
+                let row = |i: usize| &group[i * len + strip * STRIP..][..width];
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                for i in 0..width {
+                    lanes[i] = d[i].add_to(c[i].add_to(b[i].add_to(a[i].add_to(lanes[i]))));
+                }
+            }
+            for row in groups.remainder().chunks_exact(len) {
+                for (lane, i) in lanes.iter_mut().zip(&row[strip * STRIP..][..width]) {
+                    *lane = i.add_to(*lane);
+                }
+            }
+            for (cell, lane) in cells.iter_mut().zip(lanes) {
+                T::flush(*lane, cell);
+            }
+        }
+    }
+}
+
+/// Adds each run of `len` numbers to its total.
+#[inline(always)]
+fn each_run<T, W>(totals: &mut [W], runs: &[T], len: usize, add: impl Fn(&mut W, &[T])) {
+    for (total, run) in totals.iter_mut().zip(runs.chunks_exact(len)) {
+        add(total, run);
+    }
+}
+
+macro_rules! integer_totals {
+    ($($t:ty, $total:ty: $add:expr, $run:ident $runs:ident $rows:ident;)*) => {$(
+        versions! {
+            fn $run(cell: &mut $total, run: &[$t]) = $add(cell, run);
+            fn $runs(cells: &mut [$total], runs: &[$t], len: usize) = each_run(cells, runs, len, |cell, run| $add(cell, run));
+            fn $rows(cells: &mut [$total], rows: &[$t]) = integer_rows(cells, rows);
+        }
+        impl Total<$t> for $total {
+            fn add_run(&mut self, run: &[$t]) {
+                $run(self, run);
+            }
+            fn add_runs(totals: &mut [$total], runs: &[$t], len: usize) {
+                $runs(totals, runs, len);
+            }
+            fn add_rows(totals: &mut [$total], rows: &[$t]) {
+                $rows(totals, rows);
+            }
+            fn add_total(&mut self, other: &$total) {
+                self.add_whole(other);
+            }
+        }
+    )*};
+}
+
+#[inline(always)]
+fn unsigned_bytes<T: bytemuck::NoUninit, W: Whole>(whole: &mut W, run: &[T]) {
+    whole.add_u64(byte_sum(bytemuck::cast_slice(run), 0));
+}
+
+/// With the sign turned, a byte is 128 more than its number.
+#[inline(always)]
+fn signed_bytes<W: Whole>(whole: &mut W, run: &[i8]) {
+    let sum = byte_sum(bytemuck::cast_slice(run), 0x80) as i64; // an array has less than 2^55 elements
+    whole.add_i64(sum - (run.len() as i64) * 128);
+}
+
+integer_totals! {
+    Bool8, Wrapped: unsigned_bytes, run_bool runs_bool rows_bool;
+    i8, Wrapped: signed_bytes, run_i8 runs_i8 rows_i8;
+    i16, Wrapped: integer_run, run_i16 runs_i16 rows_i16;
+    i32, Wrapped: integer_run, run_i32 runs_i32 rows_i32;
+    i64, Wrapped: integer_run, run_i64 runs_i64 rows_i64;
+    u8, Wrapped: unsigned_bytes, run_u8 runs_u8 rows_u8;
+    u16, Wrapped: integer_run, run_u16 runs_u16 rows_u16;
+    u32, Wrapped: integer_run, run_u32 runs_u32 rows_u32;
+    u64, Wrapped: integer_run, run_u64 runs_u64 rows_u64;
+    Bool8, i128: unsigned_bytes, run_exact_bool runs_exact_bool rows_exact_bool;
+    i8, i128: signed_bytes, run_exact_i8 runs_exact_i8 rows_exact_i8;
+    i16, i128: integer_run, run_exact_i16 runs_exact_i16 rows_exact_i16;
+    i32, i128: integer_run, run_exact_i32 runs_exact_i32 rows_exact_i32;
+    u8, i128: unsigned_bytes, run_exact_u8 runs_exact_u8 rows_exact_u8;
+    u16, i128: integer_run, run_exact_u16 runs_exact_u16 rows_exact_u16;
+    u32, i128: integer_run, run_exact_u32 runs_exact_u32 rows_exact_u32;
+}
+
+// A lane of 64 bits cannot hold two numbers of 64 bits: the exact sum adds low and high halves apart.
+macro_rules! exact_64 {
+    ($($t:ty, $high:ty: $run:ident;)*) => {$(
+        versions! {
+            fn $run(cell: &mut i128, run: &[$t]) = {
+            for block in run.chunks(1 << 31) {
+                let (mut low, mut high) = (0u64, <$high>::default());
+                for &i in block {
+                    low += (i as u64) & 0xffff_ffff;
+                    high += <$high>::from(i >> 32);
+                }
+                *cell += (i128::from(high) << 32) + i128::from(low);
+            }
+        };
+        }
+        impl Total<$t> for i128 {
+            fn add_run(&mut self, run: &[$t]) {
+                $run(self, run);
+            }
+            fn add_runs(totals: &mut [i128], runs: &[$t], len: usize) {
+                each_run(totals, runs, len, $run);
+            }
+            fn add_rows(totals: &mut [i128], rows: &[$t]) {
+                for row in rows.chunks_exact(totals.len()) {
+                    for (total, &i) in totals.iter_mut().zip(row) {
+                        *total += i128::from(i);
+                    }
+                }
+            }
+            fn add_total(&mut self, other: &i128) {
+                *self += other;
+            }
+        }
+    )*};
+}
+exact_64! {
+    i64, i64: run_exact_i64;
+    u64, u64: run_exact_u64;
+}
