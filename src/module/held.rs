@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr::{null_mut, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redis_module::raw;
@@ -27,6 +27,9 @@ thread_local! {
 pub fn mark_main_thread() {
     IS_MAIN.set(true);
 }
+
+/// Strings that arrays keep at this moment, those among them that wait to be freed.
+pub static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// A reference to a string, which nobody changes while there is one.
 #[derive(Debug)]
@@ -74,6 +77,7 @@ impl Drop for Held {
 }
 
 fn free(string: NonNull<raw::RedisModuleString>) {
+    HELD.fetch_sub(1, Ordering::Relaxed);
     // SAFETY: on the main thread; the reference is ours, and given back once.
     unsafe { api!(RedisModule_FreeString(null_mut(), string.as_ptr())) };
 }
@@ -160,6 +164,7 @@ fn hold(string: NonNull<raw::RedisModuleString>) -> Option<Held> {
     let start = NonNull::new(bytes.as_ptr().cast_mut())?;
     // SAFETY: on the main thread; without a context the reference is ours until it is freed.
     let held = NonNull::new(unsafe { hold(null_mut(), string.as_ptr()) })?;
+    HELD.fetch_add(1, Ordering::Relaxed);
     let memory = memory + memory::size_class(size_of::<Held>() + 16);
     let held = Held { string: held, start, len, memory };
     // A server that made a copy would have put the bytes elsewhere; then they are not kept.

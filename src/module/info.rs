@@ -7,6 +7,7 @@ use redis_module::raw;
 
 use super::compactor::COMPACTED;
 use super::ffi::{api, c_text, guard, PANICS};
+use super::held;
 use super::pool::{self, JOBS};
 use crate::nd::stats;
 
@@ -37,6 +38,7 @@ unsafe extern "C" fn info(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report: 
             number(c"blocks_reduced", stats::BLOCKS_REDUCED.load(Ordering::Relaxed));
             number(c"helpers_started", stats::HELPERS_STARTED.load(Ordering::Relaxed));
             let count = |name: &CStr, n: &AtomicUsize| number(name, n.load(Ordering::Relaxed) as u64);
+            count(c"strings_held", &held::HELD);
             number(c"jobs_queued", pool::queued() as u64);
             count(c"jobs_running", &JOBS.running);
             count(c"jobs_done", &JOBS.done);

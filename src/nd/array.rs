@@ -119,8 +119,8 @@ pub struct Chunks {
     memory: usize,
     /// Entries of the map that came or went one by one since it was built.
     loose: usize,
-    /// Chunks from this number on may lie in a string that several of them share; see `lent`.
-    borrowed_from: Option<u64>,
+    /// Whether some chunks may lie in a string that several of them share; see `lent`.
+    borrows: bool,
 }
 
 /// How a new array is to be stored.
@@ -182,7 +182,7 @@ impl Chunks {
             stored_bytes: 0,
             memory: 0,
             loose: 0,
-            borrowed_from: None,
+            borrows: false,
         }
     }
 
@@ -206,7 +206,7 @@ impl Chunks {
         self.stored_bytes = self.map.values().map(|c| c.stored_bytes().len()).sum();
         self.memory = self.map.values().map(Chunk::memory).sum();
         let is_borrowed = |chunk: &Chunk| chunk.keeper().is_some_and(|lent| !lent.is_most());
-        self.borrowed_from = self.map.values().any(is_borrowed).then_some(0);
+        self.borrows = self.map.values().any(is_borrowed);
     }
 
     fn insert(&mut self, number: u64, chunk: Chunk) {

@@ -52,21 +52,20 @@ impl Chunks {
     /// To be called after a write: takes some chunks out of a string that they share with others. Where memory is short
     /// they stay.
     pub(super) fn come_home(&mut self) {
-        let Some(from) = self.borrowed_from else { return };
-        let mut done = 0;
-        self.borrowed_from = None;
-        for (number, chunk) in self.map.range_mut(from..) {
-            if done >= ALONG {
-                self.borrowed_from = Some(*number);
-                break;
-            }
-            if chunk.keeper().is_some_and(|lent| !lent.is_most()) {
-                let Ok(own) = chunk.copy() else { return self.borrowed_from = Some(from) };
-                done += own.stored_bytes().len();
-                self.memory = self.memory + own.memory() - chunk.memory();
-                *chunk = own;
-            }
+        if !self.borrows {
+            return;
         }
+        let mut done = 0;
+        for chunk in self.map.values_mut().filter(|chunk| chunk.keeper().is_some_and(|lent| !lent.is_most())) {
+            if done >= ALONG {
+                return;
+            }
+            let Ok(own) = chunk.copy() else { return };
+            done += own.stored_bytes().len();
+            self.memory = self.memory + own.memory() - chunk.memory();
+            *chunk = own;
+        }
+        self.borrows = false;
     }
 
     /// `len` bytes from byte `first` of chunk `number` on, where the chunks that hold them lie side by side in one string.
