@@ -35,10 +35,7 @@ pub(super) trait Kernel: 'static {
     }
     /// [`Kernel::run_at`] of elements at any address.
     fn run_anywhere(cell: &mut Self::Cell, bytes: &[u8], at: u64) {
-        let piece = Self::PIECE * std::mem::size_of::<Self::Elem>();
-        for (run, at) in bytes.chunks(piece).zip((at..).step_by(Self::PIECE)) {
-            memory::with_aligned(run, |run| Self::run_at(cell, elements(run), at));
-        }
+        run_aligned::<Self>(cell, bytes, at);
     }
     /// [`Kernel::rows`], the first row at this position.
     fn rows_at(cells: &mut [Self::Cell], rows: &[Self::Elem], _at: u64) {
@@ -78,6 +75,14 @@ pub(super) trait Kernel: 'static {
     fn shift(_cells: &mut [Self::Cell], _by: u64) {}
 }
 
+/// [`Kernel::run_at`] of elements that are aligned piece by piece.
+pub(super) fn run_aligned<K: Kernel + ?Sized>(cell: &mut K::Cell, bytes: &[u8], at: u64) {
+    let piece = K::PIECE * std::mem::size_of::<K::Elem>();
+    for (run, at) in bytes.chunks(piece).zip((at..).step_by(K::PIECE)) {
+        memory::with_aligned(run, |run| K::run_at(cell, elements(run), at));
+    }
+}
+
 /// What a cell saw, and how it is to be finished.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
@@ -97,6 +102,8 @@ pub(super) trait Erased: Send + Sync {
     fn is_exact(&self) -> bool;
     /// Makes cells of zero bytes empty ones.
     fn clear(&self, cells: &mut [u8]);
+    /// Adds a run of elements at any address to the first cell; of a kernel without positions.
+    fn run(&self, run: &[u8], cells: &mut [u8]);
     /// Adds a block, which may lie at any address, its first reduced element at this position.
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64);
     /// Merges into cells what a block gives empty ones, without a second set of cells. False, and nothing done, where a
@@ -167,6 +174,14 @@ impl<K: Kernel> Erased for Typed<K> {
     fn clear(&self, cells: &mut [u8]) {
         if bytemuck::bytes_of(&K::EMPTY).iter().any(|&b| b != 0) {
             elements_mut::<K::Cell>(cells).fill(K::EMPTY);
+        }
+    }
+
+    fn run(&self, run: &[u8], cells: &mut [u8]) {
+        let cell = &mut elements_mut(cells)[0];
+        match run.as_ptr().cast::<K::Elem>().is_aligned() {
+            true => K::run(cell, elements(run)),
+            false => K::run_anywhere(cell, run, 0),
         }
     }
 

@@ -139,6 +139,11 @@ impl Reduction {
         self.axes.is_all(self.shape.ndim())
     }
 
+    /// Whether each block is one run for the kernel, wherever it lies.
+    pub(super) fn takes_runs(&self) -> bool {
+        self.is_of_all() && !self.is_filtered() && self.work == self.dtype && !self.kernel.holds_positions()
+    }
+
     /// Whether elements may be left out.
     pub(super) fn is_filtered(&self) -> bool {
         self.options.skip_nan || self.options.is_masked

@@ -133,6 +133,16 @@ impl State {
 
     fn add(&mut self, block: Elements<'_>, mask: Option<&[u8]>, lens: &[usize], offset: &[usize]) -> Result<()> {
         if let (Elements::All(bytes), None) = (block, mask) {
+            // All elements go into one cell, whose place need not be looked for: that takes a sixth of the time of a sum.
+            if self.plan.takes_runs() && !bytes.is_empty() {
+                let kernel = self.plan.kernel;
+                let size = lens.iter().product::<usize>() * self.plan.dtype.itemsize();
+                assert_eq!(bytes.len(), size, "a block holds its shape's elements");
+                self.scratch.reset(kernel, 1, false)?;
+                kernel.run(bytes, self.scratch.bytes_mut());
+                kernel.merge(self.cells.bytes_mut(), self.scratch.bytes());
+                return Ok(());
+            }
             if self.plan.add_in_place(bytes, lens, offset, &mut self.cells) {
                 return Ok(());
             }

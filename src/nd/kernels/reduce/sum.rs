@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
 use super::compensated::Compensated;
-use super::kernel::{Kernel, Seen};
+use super::kernel::{run_aligned, Kernel, Seen};
 use super::sum_floats::Pair;
 use super::sum_integers::Wrapped;
 use crate::nd::dtype::{Bool8, Element};
@@ -25,6 +25,10 @@ pub struct Mean<T>(PhantomData<fn() -> T>);
 pub(super) trait Total<T>: Pod + Send + Sync {
     const TAKES_ROWS_ONTO: bool = false;
     fn add_run(&mut self, run: &[T]);
+    /// [`Total::add_run`] of elements at any address; false, and nothing done, where they must be aligned first.
+    fn add_bytes(&mut self, _run: &[u8]) -> bool {
+        false
+    }
     /// As [`Kernel::runs_onto`].
     fn add_runs(totals: &mut [Self], runs: &[T], len: usize);
     fn add_rows(totals: &mut [Self], rows: &[T]);
@@ -49,6 +53,11 @@ macro_rules! kernels {
             const TAKES_ROWS_ONTO: bool = <$total as Total<$t>>::TAKES_ROWS_ONTO;
             fn run(cell: &mut $total, run: &[$t]) {
                 cell.add_run(run);
+            }
+            fn run_anywhere(cell: &mut $total, bytes: &[u8], at: u64) {
+                if !<$total as Total<$t>>::add_bytes(cell, bytes) {
+                    run_aligned::<Self>(cell, bytes, at);
+                }
             }
             fn rows(cells: &mut [$total], rows: &[$t]) {
                 <$total as Total<$t>>::add_rows(cells, rows);

@@ -59,6 +59,9 @@ floats! {
     bf16: |b| f64::from(bf16_to_f32(b));
     f32: f64::from;
     f64: |x| x;
+    // At any address; the processor does not mind.
+    [u8; 4]: |bytes| f64::from(f32::from_le_bytes(bytes));
+    [u8; 8]: f64::from_le_bytes;
 }
 
 // The loops below are plain ones, without closures that a standard function would call: such a function is compiled apart, for
@@ -245,9 +248,9 @@ fn total_columns<T: Float, const COLUMNS: usize>(
 }
 
 macro_rules! float_totals {
-    ($($t:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
+    ($($t:ty as $read:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
         versions! {
-            fn $run(cells: &mut [Compensated; 1], run: &[$t]) = float_run(cells, run);
+            fn $run(cells: &mut [Compensated; 1], run: &[$read]) = float_run(cells, run);
             fn $runs(cells: &mut [[Compensated; 1]], runs: &[$t], len: usize) = float_runs(cells, runs, len);
             fn $rows(cells: &mut [Compensated], rows: &[$t]) = float_rows(cells, rows);
             fn $rows_onto(cells: &mut [Compensated], rows: &[$t]) = float_rows_onto(cells, rows);
@@ -255,7 +258,14 @@ macro_rules! float_totals {
         impl Total<$t> for Compensated {
             const TAKES_ROWS_ONTO: bool = true;
             fn add_run(&mut self, run: &[$t]) {
-                $run(std::array::from_mut(self), run);
+                $run(std::array::from_mut(self), bytemuck::cast_slice(run));
+            }
+            fn add_bytes(&mut self, run: &[u8]) -> bool {
+                let is_anywhere = std::mem::align_of::<$read>() == 1;
+                if is_anywhere {
+                    $run(std::array::from_mut(self), bytemuck::cast_slice(run));
+                }
+                is_anywhere
             }
             fn add_runs(totals: &mut [Compensated], runs: &[$t], len: usize) {
                 $runs(bytemuck::cast_slice_mut(totals), runs, len);
@@ -273,22 +283,26 @@ macro_rules! float_totals {
     )*};
 }
 float_totals! {
-    f16: run_f16 runs_f16 rows_f16 rows_onto_f16;
-    bf16: run_bf16 runs_bf16 rows_bf16 rows_onto_bf16;
-    f32: run_f32 runs_f32 rows_f32 rows_onto_f32;
-    f64: run_f64 runs_f64 rows_f64 rows_onto_f64;
+    f16 as f16: run_f16 runs_f16 rows_f16 rows_onto_f16;
+    bf16 as bf16: run_bf16 runs_bf16 rows_bf16 rows_onto_bf16;
+    f32 as [u8; 4]: run_f32 runs_f32 rows_f32 rows_onto_f32;
+    f64 as [u8; 8]: run_f64 runs_f64 rows_f64 rows_onto_f64;
 }
 
 macro_rules! complex_totals {
-    ($($t:ty, $part:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
+    ($($t:ty, $part:ty as $read:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
         versions! {
-            fn $run(cells: &mut Pair, run: &[$part]) = float_run(cells, run);
+            fn $run(cells: &mut Pair, run: &[$read]) = float_run(cells, run);
             fn $runs(cells: &mut [Pair], runs: &[$part], len: usize) = float_runs(cells, runs, len);
         }
         impl Total<$t> for Pair {
             const TAKES_ROWS_ONTO: bool = true;
             fn add_run(&mut self, run: &[$t]) {
                 $run(self, bytemuck::cast_slice(run));
+            }
+            fn add_bytes(&mut self, run: &[u8]) -> bool {
+                $run(self, bytemuck::cast_slice(run));
+                true
             }
             fn add_runs(totals: &mut [Pair], runs: &[$t], len: usize) {
                 $runs(totals, bytemuck::cast_slice(runs), 2 * len);
@@ -307,6 +321,6 @@ macro_rules! complex_totals {
     )*};
 }
 complex_totals! {
-    Complex32, f32: run_c64 runs_c64 rows_f32 rows_onto_f32;
-    Complex64, f64: run_c128 runs_c128 rows_f64 rows_onto_f64;
+    Complex32, f32 as [u8; 4]: run_c64 runs_c64 rows_f32 rows_onto_f32;
+    Complex64, f64 as [u8; 8]: run_c128 runs_c128 rows_f64 rows_onto_f64;
 }
