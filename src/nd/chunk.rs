@@ -247,8 +247,8 @@ impl Chunk {
         Ok(())
     }
 
-    /// Calls `f` with the chunk's elements, `nbytes` of them, aligned to eight: the stored bytes where they are raw and
-    /// aligned, else decoded or copied into a buffer that the thread reuses.
+    /// Calls `f` with the chunk's elements, `nbytes` of them: the stored bytes where they are raw, which may lie at any address,
+    /// else decoded into a buffer that the thread reuses.
     ///
     /// # Errors
     /// `CORRUPT` naming chunk `number` where the bytes do not decode; whatever `f` answers.
@@ -260,7 +260,7 @@ impl Chunk {
         f: impl FnOnce(&[u8]) -> Result<R>,
     ) -> Result<R> {
         if self.0.encoding == Encoding::Raw {
-            return self.peek(number, nbytes, itemsize, f);
+            return f(self.stored_bytes());
         }
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         self.peek(number, nbytes, itemsize, f)
@@ -277,7 +277,7 @@ impl Chunk {
         itemsize: usize,
         f: impl FnOnce(&[u8]) -> Result<R>,
     ) -> Result<R> {
-        if self.aligned_bytes().is_some() {
+        if self.0.encoding == Encoding::Raw {
             return f(self.stored_bytes());
         }
         // Taken out rather than borrowed, so that `f` may read another chunk.
@@ -362,12 +362,6 @@ impl Chunk {
             Home::Own(buffer) => memory::bytes(buffer, self.0.len as usize),
             Home::Lent(lent) => lent.bytes(),
         }
-    }
-
-    /// Raw elements where they lie, if they are aligned to eight.
-    pub fn aligned_bytes(&self) -> Option<&[u8]> {
-        let bytes = Some(self.stored_bytes()).filter(|_| self.0.encoding == Encoding::Raw);
-        bytes.filter(|bytes| bytes.as_ptr().addr().is_multiple_of(8))
     }
 
     /// XXH3-64 of the bytes as kept: of encoded ones taken when the chunk was made, of raw ones when it is first asked for.
