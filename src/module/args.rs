@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use redis_module::raw;
 
 use super::error::Result;
-use super::ffi::api;
+use super::ffi::bytes_of;
 use crate::nd::dtype::{ByteOrder, Dtype};
 use crate::nd::error::{quoted, Error};
 use crate::nd::shape::Shape;
@@ -64,13 +64,8 @@ impl<'a> Args<'a> {
     #[inline]
     fn get(&self, i: usize) -> Option<Arg<'a>> {
         let string = *self.argv.get(i)?;
-        let mut len = 0;
-        // SAFETY: a live string (ffi invariant 3); its bytes live as long.
-        let bytes = unsafe {
-            let start = api!(RedisModule_StringPtrLen(string.as_ptr(), &mut len));
-            std::slice::from_raw_parts(start.cast::<u8>(), len)
-        };
-        Some(Arg { string, bytes })
+        // SAFETY: a live string (ffi invariant 3).
+        Some(Arg { string, bytes: unsafe { bytes_of(string.as_ptr()) } })
     }
 
     /// How many arguments are left.

@@ -35,7 +35,7 @@ use triomphe::Arc;
 
 use super::config::COMPACT_AFTER;
 use super::db;
-use super::ffi::{api, guard, log};
+use super::ffi::{api, bytes_of, guard, log};
 use super::held;
 use super::priority::{self, Priority};
 use crate::nd::array::{Saved, Stretch};
@@ -446,9 +446,7 @@ unsafe extern "C" fn seen(
             let Some(array) = array.filter(|array| array.is_compactable()) else { return };
             let at_rest = |since: &u32| (look.now - since.min(&look.now)) as usize >= look.after;
             if let Some(since) = array.at_rest_since(look.now).filter(at_rest) {
-                let mut len = 0;
-                let start = api!(RedisModule_StringPtrLen(name, &mut len));
-                let key = std::slice::from_raw_parts(start.cast::<u8>(), len).into();
+                let key = bytes_of(name).into();
                 look.found.push_back(Found { db: look.db, key, since, next: 0, saved: Saved::default() });
             }
         },

@@ -67,6 +67,17 @@ pub fn log(ctx: *mut raw::RedisModuleCtx, level: &std::ffi::CStr, line: &str) {
     }
 }
 
+/// The bytes of a string of the server's.
+///
+/// # Safety
+/// The string lives, and does not change, for `'a`.
+#[inline]
+pub unsafe fn bytes_of<'a>(string: *const raw::RedisModuleString) -> &'a [u8] {
+    let mut len = 0;
+    let start = api!(RedisModule_StringPtrLen(string, &mut len));
+    std::slice::from_raw_parts(start.cast::<u8>(), len)
+}
+
 /// Text for C: bytes that would end a line or a string become `?`.
 pub fn c_text(text: &str) -> CString {
     let clean: Vec<u8> = text.bytes().map(|b| if matches!(b, 0 | b'\r' | b'\n') { b'?' } else { b }).collect();

@@ -8,16 +8,20 @@ use std::cell::{Cell, RefCell};
 use std::ptr::{null_mut, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use redis_module::raw;
 
-use super::ffi::api;
+use super::ffi::{api, bytes_of};
 use crate::nd::lent::{Keeper, Lender, Lent};
 use crate::nd::memory;
 
 /// Shorter arguments are copied: the server has copied them as well, out of what it reads many of them into. What tests run
 /// keeps short ones too, so that all of them meet elements at odd addresses.
 const LEAST: usize = if cfg!(debug_assertions) { 64 } else { 32 << 10 };
+
+/// How long one sweep may hold the main thread up.
+const A_WHILE: Duration = Duration::from_millis(1);
 
 thread_local! {
     static IS_MAIN: Cell<bool> = const { Cell::new(false) };
@@ -82,11 +86,23 @@ fn free(string: NonNull<raw::RedisModuleString>) {
     unsafe { api!(RedisModule_FreeString(null_mut(), string.as_ptr())) };
 }
 
-/// Frees what other threads let go of. On the main thread.
+/// Frees what other threads let go of, for as long as [`A_WHILE`]: a database that was flushed may have kept thousands. On
+/// the main thread.
 pub fn sweep() {
-    if HAS_DROPPED.swap(false, Ordering::Acquire) {
-        let dropped = std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner));
-        dropped.into_iter().for_each(|Dropped(string)| free(string));
+    if !HAS_DROPPED.swap(false, Ordering::Acquire) {
+        return;
+    }
+    let mut dropped = std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner));
+    let start = Instant::now();
+    while let Some(Dropped(string)) = dropped.pop() {
+        free(string);
+        if start.elapsed() > A_WHILE {
+            break;
+        }
+    }
+    if !dropped.is_empty() {
+        DROPPED.lock().unwrap_or_else(PoisonError::into_inner).append(&mut dropped);
+        HAS_DROPPED.store(true, Ordering::Release);
     }
 }
 
@@ -111,19 +127,11 @@ impl<'a> Strings<'a> {
     fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
         let inner = bytes.as_ptr_range();
         let holds = |i: &usize| {
-            let outer = bytes_of(self.argv[*i]).as_ptr_range();
+            // SAFETY: an argument of a call that has not returned (ffi invariant 3).
+            let outer = unsafe { bytes_of(self.argv[*i].as_ptr()) }.as_ptr_range();
             outer.start <= inner.start && inner.end <= outer.end
         };
         (from..self.argv.len()).chain(0..from).find(holds)
-    }
-}
-
-fn bytes_of<'a>(string: NonNull<raw::RedisModuleString>) -> &'a [u8] {
-    let mut len = 0;
-    // SAFETY: an argument of a call that has not returned (ffi invariant 3).
-    unsafe {
-        let start = api!(RedisModule_StringPtrLen(string.as_ptr(), &mut len));
-        std::slice::from_raw_parts(start.cast::<u8>(), len)
     }
 }
 
@@ -150,7 +158,8 @@ impl Lender for Strings<'_> {
 
 /// Keeps an argument, if it is worth it: not a short one, nor one that takes much more memory than its bytes do.
 fn hold(string: NonNull<raw::RedisModuleString>) -> Option<Held> {
-    let bytes = bytes_of(string);
+    // SAFETY: an argument of a call that has not returned (ffi invariant 3).
+    let bytes = unsafe { bytes_of(string.as_ptr()) };
     let len = bytes.len();
     // SAFETY: reading pointers that are written once; the string lives.
     let (size, hold) = unsafe { (raw::RedisModule_MallocSizeString, raw::RedisModule_HoldString?) };

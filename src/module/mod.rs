@@ -31,7 +31,7 @@ use std::ptr::NonNull;
 
 use redis_module::raw;
 
-use ffi::{api, guard, log, ERR, OK};
+use ffi::{api, bytes_of, guard, log, ERR, OK};
 
 #[global_allocator]
 static ALLOCATOR: alloc::ServerAlloc = alloc::ServerAlloc;
@@ -73,14 +73,8 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
 /// Everything that can be refused, in order; the first refusal ends it.
 fn load(ctx: *mut raw::RedisModuleCtx, argv: *mut *mut raw::RedisModuleString, argc: c_int) -> Result<(), String> {
     let strings: Vec<&[u8]> = (0..usize::try_from(argc).unwrap_or(0))
-        .map(|i| {
-            let mut len = 0;
-            // SAFETY: `argc` live strings (ffi invariant 3); null is never among them.
-            unsafe {
-                let start = api!(RedisModule_StringPtrLen(*argv.add(i), &mut len));
-                std::slice::from_raw_parts(start.cast::<u8>(), len)
-            }
-        })
+        // SAFETY: `argc` live strings (ffi invariant 3); null is never among them.
+        .map(|i| unsafe { bytes_of(*argv.add(i)) })
         .collect();
     held::mark_main_thread();
     config::take_load_arguments(&strings)?;

@@ -5,6 +5,7 @@
 
 pub mod array;
 pub mod attributes;
+mod bytes;
 pub mod checksum;
 pub mod chunk;
 pub mod codec;

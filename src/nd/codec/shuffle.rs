@@ -14,6 +14,7 @@
 use multiversion::multiversion;
 
 use super::planes::{load, store, Word, BLOCK};
+use crate::nd::bytes::byte_sum;
 
 /// Writes `source` shuffled to `out`; both hold the same whole number of `size`-byte elements.
 pub fn shuffle(source: &[u8], size: usize, out: &mut [u8]) {
@@ -47,16 +48,15 @@ pub fn unshuffle_part(source: &[u8], size: usize, first: usize, out: &mut [u8]) 
 pub fn sums(source: &[u8], size: usize, count: usize) -> [u64; 2] {
     let mut sums = [0u64; 2];
     for (j, plane) in source.chunks_exact((source.len() / size).max(1)).enumerate() {
-        let sum = byte_sum(&plane[..count]) << (8 * (j % 8)); // what is shifted out, no element has room for
+        let sum = plane_sum(&plane[..count]) << (8 * (j % 8)); // what is shifted out, no element has room for
         sums[j / 8] = sums[j / 8].wrapping_add(sum);
     }
     sums
 }
 
 #[multiversion(targets("x86_64+avx2"))]
-fn byte_sum(bytes: &[u8]) -> u64 {
-    // So many bytes as have room in 32 bits.
-    bytes.chunks(1 << 20).map(|block| u64::from(block.iter().map(|b| u32::from(*b)).sum::<u32>())).sum()
+fn plane_sum(plane: &[u8]) -> u64 {
+    byte_sum(plane, 0)
 }
 
 /// [`shuffle`] of the differences of neighbours (see [`delta`](super::delta)) in one go, which spares a walk over all bytes;

@@ -33,9 +33,9 @@ pub(super) trait Kernel: 'static {
     fn run_at(cell: &mut Self::Cell, run: &[Self::Elem], _at: u64) {
         Self::run(cell, run);
     }
-    /// [`Kernel::run_at`] of elements at any address.
-    fn run_anywhere(cell: &mut Self::Cell, bytes: &[u8], at: u64) {
-        run_aligned::<Self>(cell, bytes, at);
+    /// [`Kernel::run`] of elements at any address.
+    fn run_anywhere(cell: &mut Self::Cell, bytes: &[u8]) {
+        run_aligned::<Self>(cell, bytes);
     }
     /// [`Kernel::rows`], the first row at this position.
     fn rows_at(cells: &mut [Self::Cell], rows: &[Self::Elem], _at: u64) {
@@ -75,11 +75,10 @@ pub(super) trait Kernel: 'static {
     fn shift(_cells: &mut [Self::Cell], _by: u64) {}
 }
 
-/// [`Kernel::run_at`] of elements that are aligned piece by piece.
-pub(super) fn run_aligned<K: Kernel + ?Sized>(cell: &mut K::Cell, bytes: &[u8], at: u64) {
-    let piece = K::PIECE * std::mem::size_of::<K::Elem>();
-    for (run, at) in bytes.chunks(piece).zip((at..).step_by(K::PIECE)) {
-        memory::with_aligned(run, |run| K::run_at(cell, elements(run), at));
+/// [`Kernel::run`] of elements that are aligned piece by piece.
+pub(super) fn run_aligned<K: Kernel + ?Sized>(cell: &mut K::Cell, bytes: &[u8]) {
+    for run in bytes.chunks(K::PIECE * std::mem::size_of::<K::Elem>()) {
+        memory::with_aligned(run, |run| K::run(cell, elements(run)));
     }
 }
 
@@ -104,7 +103,7 @@ pub(super) trait Erased: Send + Sync {
     fn clear(&self, cells: &mut [u8]);
     /// Adds a run of elements at any address to the first cell; of a kernel without positions.
     fn run(&self, run: &[u8], cells: &mut [u8]);
-    /// Adds a block, which may lie at any address, its first reduced element at this position.
+    /// Adds a block, its first reduced element at this position.
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64);
     /// Merges into cells what a block gives empty ones, without a second set of cells. False, and nothing done, where a
     /// cell is met more than once, or the kernel cannot.
@@ -181,20 +180,11 @@ impl<K: Kernel> Erased for Typed<K> {
         let cell = &mut elements_mut(cells)[0];
         match run.as_ptr().cast::<K::Elem>().is_aligned() {
             true => K::run(cell, elements(run)),
-            false => K::run_anywhere(cell, run, 0),
+            false => K::run_anywhere(cell, run),
         }
     }
 
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64) {
-        if !block.as_ptr().cast::<K::Elem>().is_aligned() {
-            return match walk.inner() {
-                (Inner::Run(len), []) => {
-                    let run = &block[..len * std::mem::size_of::<K::Elem>()];
-                    K::run_anywhere(&mut elements_mut(cells)[0], run, at);
-                }
-                _ => memory::with_aligned(block, |block| self.block(walk, block, cells, at)),
-            };
-        }
         let block: &[K::Elem] = elements(block);
         let cells: &mut [K::Cell] = elements_mut(cells);
         match walk.inner() {

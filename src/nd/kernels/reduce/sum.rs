@@ -54,9 +54,9 @@ macro_rules! kernels {
             fn run(cell: &mut $total, run: &[$t]) {
                 cell.add_run(run);
             }
-            fn run_anywhere(cell: &mut $total, bytes: &[u8], at: u64) {
+            fn run_anywhere(cell: &mut $total, bytes: &[u8]) {
                 if !<$total as Total<$t>>::add_bytes(cell, bytes) {
-                    run_aligned::<Self>(cell, bytes, at);
+                    run_aligned::<Self>(cell, bytes);
                 }
             }
             fn rows(cells: &mut [$total], rows: &[$t]) {

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::sum::Total;
 use super::versions::versions;
+use crate::nd::bytes::byte_sum;
 use crate::nd::dtype::Bool8;
 
 /// Lanes of a run.
@@ -127,34 +128,6 @@ fn flush_one_by_one<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
         lane = i.add_to(lane);
     }
     T::flush(lane, whole);
-}
-
-/// The sum of bytes, each with the bits of `flip` turned: they are added as words of 16 bits, the even and the odd ones apart,
-/// because widening them costs more than a mask and a shift.
-#[inline(always)]
-fn byte_sum(run: &[u8], flip: u8) -> u64 {
-    const WORDS: usize = 64;
-    let flips = u16::from_le_bytes([flip; 2]);
-    let mut total = 0;
-    for block in run.chunks(256 * 2 * WORDS) {
-        let (mut even, mut odd) = ([0u16; WORDS], [0u16; WORDS]);
-        let (parts, rest) = block.as_chunks::<{ 2 * WORDS }>();
-        for bytes in parts {
-            let pairs = bytes.as_chunks::<2>().0;
-            for ((even, odd), pair) in even.iter_mut().zip(&mut odd).zip(pairs) {
-                let word = u16::from_le_bytes(*pair) ^ flips;
-                *even += word & 0xff;
-                *odd += word >> 8;
-            }
-        }
-        for (even, odd) in even.iter().zip(&odd) {
-            total += u64::from(*even) + u64::from(*odd);
-        }
-        for byte in rest {
-            total += u64::from(byte ^ flip);
-        }
-    }
-    total
 }
 
 #[inline(always)]
