@@ -31,7 +31,7 @@ fn squares(client: &mut Client) {
 
 #[test]
 fn a_column_of_square_chunks_touches_its_own_chunks_only() {
-    let server = Server::start();
+    let server = Server::with().config("ndarray.decoded-bytes", 0).start();
     let mut client = server.client();
     squares(&mut client);
     for (command, chunks) in [
@@ -50,6 +50,60 @@ fn a_column_of_square_chunks_touches_its_own_chunks_only() {
         client.ok(&command.split(' ').collect::<Vec<_>>());
         assert_eq!(count(&mut client, "chunks_decoded") - before, chunks, "{command}");
     }
+}
+
+#[test]
+fn parts_that_are_read_again_and_again_are_decoded_twice() {
+    let server = Server::start();
+    let mut client = server.client();
+    squares(&mut client);
+    let bytes = |client: &mut Client| count(client, "decoded_bytes");
+    for command in [
+        "ND.SLICE m :,5 BLOB",
+        "ND.SLICE m 5:100,5:100 BLOB",
+        "ND.TAKE m 1 2 5 7 BLOB",
+        "ND.ITEM m 1023,1023",
+        "ND.SLICE m [5,900],[7,8] BLOB",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        client.ok(&["CONFIG", "SET", "ndarray.decoded-bytes", "0"]);
+        assert_eq!(bytes(&mut client), 0);
+        let want = client.ok(&words);
+        client.ok(&["CONFIG", "SET", "ndarray.decoded-bytes", "16mb"]);
+        let mut decoded = Vec::new();
+        for _ in 0..5 {
+            let before = count(&mut client, "chunks_decoded");
+            assert_eq!(client.ok(&words), want, "{command}");
+            decoded.push(count(&mut client, "chunks_decoded") - before);
+        }
+        let chunks = decoded[0];
+        assert!(chunks > 0 && decoded[1] <= chunks && decoded[2..] == [0; 3], "{command}: {decoded:?}");
+        assert!(bytes(&mut client) >= chunks * (128 << 10), "{command}");
+    }
+    // What is written is read.
+    for i in 0..5 {
+        client.ok(&["ND.SETSLICE", "m", "5,5", "SCALAR", &i.to_string()]);
+        assert_eq!(client.ok(&["ND.ITEM", "m", "5,5"]).text(), i.to_string());
+        assert_eq!(client.ok(&["ND.SLICE", "m", "5,5:7", "JSON"]).text(), format!("[{i}.0,5126.0]"));
+    }
+    // What is kept goes with the chunks, and where memory is short.
+    client.ok(&["DEL", "m"]);
+    wait_until(DEADLINE, "the chunks are freed", || bytes(&mut client) == 0);
+    squares(&mut client);
+    for _ in 0..3 {
+        client.ok(&["ND.SLICE", "m", ":,5", "BLOB"]);
+    }
+    assert!(bytes(&mut client) >= 8 * (128 << 10));
+    let used = used_memory(&mut client);
+    client.ok(&["CONFIG", "SET", "maxmemory", &(used + used / 20).to_string()]);
+    wait_until(DEADLINE, "the server's tick", || bytes(&mut client) == 0);
+    client.ok(&["CONFIG", "SET", "maxmemory", "0"]);
+    // A setting that is too small for a chunk keeps none.
+    client.ok(&["CONFIG", "SET", "ndarray.decoded-bytes", "200kb"]);
+    for _ in 0..4 {
+        client.ok(&["ND.SLICE", "m", ":,5", "BLOB"]);
+    }
+    assert_eq!(bytes(&mut client), 0);
 }
 
 #[test]
@@ -168,6 +222,81 @@ fn a_string_that_an_array_keeps_is_freed_with_the_array_wherever_that_is() {
         }
     }
     wait_until(DEADLINE, "the string is free", || held(&mut client) == 0);
+}
+
+#[test]
+fn eviction_in_the_background_sees_what_it_gains() {
+    let server = Server::start();
+    let mut client = server.client();
+    for i in 0..60 {
+        set_noise(&mut client, &format!("a{i}"), 1 << 10, i);
+    }
+    assert_eq!(count(&mut client, "strings_held"), 60);
+    client.ok(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    client.ok(&["CONFIG", "SET", "lazyfree-lazy-eviction", "yes"]);
+    let limit = used_memory(&mut client) + (2 << 20);
+    client.ok(&["CONFIG", "SET", "maxmemory", &limit.to_string()]);
+    for i in 0..6 {
+        set_noise(&mut client, &format!("b{i}"), 1 << 10, i);
+    }
+    let left = client.ok(&["DBSIZE"]).int();
+    assert!(left >= 55, "{left} of 66 keys are left, where seven or so had to go");
+}
+
+#[test]
+fn what_a_flush_lets_go_of_is_back_soon() {
+    let server = Server::start();
+    let mut client = server.client();
+    let before = used_memory(&mut client);
+    for i in 0..200 {
+        set_noise(&mut client, &format!("a{i}"), 256, i);
+    }
+    client.ok(&["FLUSHALL", "ASYNC"]);
+    wait_until(DEADLINE, "all strings are free", || count(&mut client, "strings_held") == 0);
+    wait_until(DEADLINE, "their memory is back", || used_memory(&mut client) < before + (2 << 20));
+}
+
+#[test]
+fn no_array_keeps_a_string_of_which_it_needs_a_small_part() {
+    let server = Server::start();
+    let mut client = server.client();
+    // A file whose head is longer than its elements.
+    let elements = noise("float64", 40 << 10, 3);
+    let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({},), }}", elements.len() / 8);
+    let head = format!("{text:<65523}\n");
+    let mut file = b"\x93NUMPY\x02\x00".to_vec();
+    file.extend((head.len() as u32).to_le_bytes());
+    file.extend(head.as_bytes());
+    file.extend(&elements);
+    let set: [&[u8]; 4] = [b"ND.SET", b"file", b"NPY", &file];
+    client.ok(&set);
+    assert!(client.ok(&["ND.GET", "file", "BLOB"]).bytes() == elements);
+    assert_eq!(count(&mut client, "strings_held"), 0);
+    // An array that was made shorter.
+    let elements = set_noise(&mut client, "long", 16 << 10, 4);
+    assert_eq!(count(&mut client, "strings_held"), 1);
+    client.ok(&["ND.RESIZE", "long", "1024,128"]);
+    assert_eq!(count(&mut client, "strings_held"), 0);
+    assert!(client.ok(&["ND.GET", "long", "BLOB"]).bytes() == &elements[..1 << 20]);
+}
+
+#[test]
+fn pieces_are_kept_but_for_the_odd_one() {
+    let server = Server::start();
+    let mut client = server.client();
+    let elements = noise("uint8", (3 << 20) + 2, 9);
+    for piece in [128 << 10, 256 << 10, 1 << 20] {
+        let mut call: Vec<Vec<u8>> =
+            ["ND.SET", "a", "uint8", &elements.len().to_string(), "PIECES"].map(|w| w.as_bytes().to_vec()).into();
+        let pieces = elements.chunks(piece);
+        call.push(pieces.len().to_string().into_bytes());
+        let whole = pieces.len() as u64 - 1;
+        call.extend(pieces.map(<[u8]>::to_vec));
+        client.ok(&call);
+        let held = count(&mut client, "strings_held");
+        assert!(held == whole || held == whole + 1, "{held} of {whole} pieces of {piece} bytes and a short one");
+        assert!(client.ok(&["ND.GET", "a", "BLOB"]).bytes() == elements);
+    }
 }
 
 #[test]

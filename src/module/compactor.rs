@@ -33,7 +33,7 @@ use crossbeam_channel::{unbounded, Receiver, Sender};
 use redis_module::raw;
 use triomphe::Arc;
 
-use super::config::COMPACT_AFTER;
+use super::config::{self, COMPACT_AFTER};
 use super::db;
 use super::ffi::{api, bytes_of, guard, log};
 use super::held;
@@ -85,6 +85,8 @@ struct Found {
     next: u64,
     /// What was saved so far.
     saved: Saved,
+    /// Whether it is gone through once more, for chunks that are alone in a string by now.
+    is_again: bool,
 }
 
 /// Chunks of several arrays on their way to the thread and back.
@@ -174,6 +176,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) {
 
 unsafe extern "C" fn cron(ctx: *mut raw::RedisModuleCtx, _event: raw::RedisModuleEvent, _sub: u64, _data: *mut c_void) {
     held::sweep();
+    guard("the server's tick", || (), config::share_out_memory);
     guard("the compactor", || (), || COMPACTOR.with_borrow_mut(|c| c.step(ctx)));
 }
 
@@ -351,7 +354,13 @@ impl Compactor {
                 }
                 match Arc::get_mut(held) {
                     None => Outcome::Busy,
-                    Some(held) => Outcome::Saved(held.put_smaller(stretch)),
+                    Some(held) => {
+                        let saved = held.put_smaller(stretch);
+                        if stretch.next.is_none() && !array.is_again && held.is_parted() {
+                            (stretch.next, array.is_again) = (Some(0), true);
+                        }
+                        Outcome::Saved(saved)
+                    }
                 }
             });
             match outcome {
@@ -447,7 +456,14 @@ unsafe extern "C" fn seen(
             let at_rest = |since: &u32| (look.now - since.min(&look.now)) as usize >= look.after;
             if let Some(since) = array.at_rest_since(look.now).filter(at_rest) {
                 let key = bytes_of(name).into();
-                look.found.push_back(Found { db: look.db, key, since, next: 0, saved: Saved::default() });
+                look.found.push_back(Found {
+                    db: look.db,
+                    key,
+                    since,
+                    next: 0,
+                    saved: Saved::default(),
+                    is_again: false,
+                });
             }
         },
     );

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use redis_module::raw;
 
-use super::ffi::{c_text, ERR, OK};
+use super::ffi::{api, c_text, guard, ERR, OK};
 use crate::nd::array::StoreOptions;
 use crate::nd::chunk::MAX_CHUNK_BYTES;
 use crate::nd::codec::{Compression, Policy};
+use crate::nd::decoded;
 use crate::nd::grid::LEAST_TARGET;
 
 /// A whole number between two bounds.
@@ -63,6 +64,18 @@ pub static THREADS: Whole = Whole::number(c"threads", 1, 0, 256, raw::REDISMODUL
 pub static OFFLOAD_US: Whole = Whole::number(c"offload-us", 200, 0, 3_600_000_000, raw::REDISMODULE_CONFIG_DEFAULT);
 /// `ndarray.compact-after`: arrays that nobody has written to for so many seconds are made smaller; 0 for never.
 pub static COMPACT_AFTER: Whole = Whole::number(c"compact-after", 0, 0, 1_000_000_000, raw::REDISMODULE_CONFIG_DEFAULT);
+/// `ndarray.decoded-bytes`: how much memory decoded chunks may take that short reads ask for again and again; 0 for none.
+pub static DECODED_BYTES: Whole = Whole::bytes(c"decoded-bytes", 16 << 20, 0, i64::MAX);
+
+/// The share of `maxmemory` that is in use above which no decoded chunks are kept: the server would drop keys for them.
+const FULL: f32 = 0.9;
+
+/// Says how much memory decoded chunks may take now. Called on the main thread, at every tick of the server's clock.
+pub fn share_out_memory() {
+    // SAFETY: on the main thread; the answer is 0 where there is no limit.
+    let used = unsafe { api!(RedisModule_GetUsedMemoryRatio()) };
+    decoded::set_room(if used > FULL { 0 } else { DECODED_BYTES.get() });
+}
 
 /// One of a list of words.
 pub struct Word {
@@ -91,8 +104,16 @@ fn compressions() -> Vec<(String, c_int)> {
     (0..).zip(Compression::ALL).map(|(i, c)| (c.name().to_owned(), i)).collect()
 }
 
-const NUMBERS: [&Whole; 7] =
-    [&CHUNK_BYTES, &INLINE_BYTES, &MAX_ARRAY_BYTES, &MAX_RESULT_BYTES, &THREADS, &OFFLOAD_US, &COMPACT_AFTER];
+const NUMBERS: [&Whole; 8] = [
+    &CHUNK_BYTES,
+    &INLINE_BYTES,
+    &MAX_ARRAY_BYTES,
+    &MAX_RESULT_BYTES,
+    &THREADS,
+    &OFFLOAD_US,
+    &COMPACT_AFTER,
+    &DECODED_BYTES,
+];
 const WORDS: [&Word; 2] = [&CODEC, &COMPRESSION];
 
 /// What the codec `auto` strives for now.
@@ -245,7 +266,11 @@ unsafe extern "C" fn set_number(
     _error: *mut *mut raw::RedisModuleString,
 ) -> c_int {
     // SAFETY: the static that was registered. The server has checked the bounds.
-    (*data.cast::<Whole>()).value.store(value, Ordering::Relaxed);
+    let setting = &*data.cast::<Whole>();
+    setting.value.store(value, Ordering::Relaxed);
+    if std::ptr::eq(setting, &DECODED_BYTES) {
+        guard("CONFIG SET", || (), share_out_memory);
+    }
     OK
 }
 

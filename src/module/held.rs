@@ -1,18 +1,23 @@
 //! Strings of the server's that hold an array's elements: an argument of some size is kept, not copied.
 //!
 //! The server counts references to a string without a lock, so they come and go on the main thread alone. An array may be freed
-//! on another one (a worker that held the last snapshot, the server's own thread for lazy freeing): its strings then wait
-//! for the main thread, which comes by at every tick of the server's clock, and before it keeps another string.
+//! on another one (a worker that held the last snapshot, the server's own thread for FLUSHALL ASYNC): its strings then wait
+//! for the main thread, which is woken for them. It frees a millisecond's worth at a time, with a pause for others between.
+//!
+//! What the server frees key by key, in the background or not (UNLINK, eviction), it frees on the main thread where an array's
+//! elements are in strings: those cost no effort ([`Array::free_effort`](crate::nd::array::Array::free_effort)), as strings
+//! themselves have none. So memory is back at once, and eviction sees what it has gained.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
 use std::ptr::{null_mut, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis_module::raw;
 
-use super::ffi::{api, bytes_of};
+use super::ffi::{api, bytes_of, guard};
 use crate::nd::lent::{Keeper, Lender, Lent};
 use crate::nd::memory;
 
@@ -23,13 +28,24 @@ const LEAST: usize = if cfg!(debug_assertions) { 64 } else { 32 << 10 };
 /// How long one sweep may hold the main thread up.
 const A_WHILE: Duration = Duration::from_millis(1);
 
+/// Milliseconds between one sweep and the next, where one was not enough.
+const PAUSE: i64 = 1;
+
 thread_local! {
     static IS_MAIN: Cell<bool> = const { Cell::new(false) };
+    /// What a sweep left for the next one.
+    static LEFT: RefCell<Vec<Dropped>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A context for timers.
+static CONTEXT: AtomicPtr<raw::RedisModuleCtx> = AtomicPtr::new(null_mut());
+
 /// Says that this is the server's main thread. Called when the module is loaded.
-pub fn mark_main_thread() {
+pub fn begin(ctx: *mut raw::RedisModuleCtx) {
     IS_MAIN.set(true);
+    // SAFETY: reading a pointer that is written once; during load. The context is kept for good.
+    let context = unsafe { raw::RedisModule_GetDetachedThreadSafeContext.map(|detached| detached(ctx)) };
+    CONTEXT.store(context.unwrap_or(null_mut()), Ordering::Relaxed);
 }
 
 /// Strings that arrays keep at this moment, those among them that wait to be freed.
@@ -67,15 +83,23 @@ struct Dropped(NonNull<raw::RedisModuleString>);
 unsafe impl Send for Dropped {}
 
 static DROPPED: Mutex<Vec<Dropped>> = Mutex::new(Vec::new());
-static HAS_DROPPED: AtomicBool = AtomicBool::new(false);
+/// Whether the main thread has been woken since it last came by.
+static IS_CALLED: AtomicBool = AtomicBool::new(false);
 
 impl Drop for Held {
     fn drop(&mut self) {
         if IS_MAIN.get() {
-            free(self.string);
-        } else {
-            DROPPED.lock().unwrap_or_else(PoisonError::into_inner).push(Dropped(self.string));
-            HAS_DROPPED.store(true, Ordering::Release);
+            return free(self.string);
+        }
+        DROPPED.lock().unwrap_or_else(PoisonError::into_inner).push(Dropped(self.string));
+        if IS_CALLED.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // SAFETY: reading a pointer that is written once; any thread may call it. A server that is too old for it has ticks.
+        unsafe {
+            if let Some(call) = raw::RedisModule_EventLoopAddOneShot {
+                call(Some(called), null_mut());
+            }
         }
     }
 }
@@ -86,32 +110,51 @@ fn free(string: NonNull<raw::RedisModuleString>) {
     unsafe { api!(RedisModule_FreeString(null_mut(), string.as_ptr())) };
 }
 
-/// Frees what other threads let go of, for as long as [`A_WHILE`]: a database that was flushed may have kept thousands. On
-/// the main thread.
+unsafe extern "C" fn called(_data: *mut c_void) {
+    guard("freeing strings", || (), sweep);
+}
+
+unsafe extern "C" fn paused(_ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {
+    HAS_TIMER.set(false);
+    guard("freeing strings", || (), sweep);
+}
+
+thread_local! {
+    static HAS_TIMER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Frees what other threads let go of, for as long as [`A_WHILE`], and comes back for the rest: a database that was flushed may have
+/// kept thousands. On the main thread.
 pub fn sweep() {
-    if !HAS_DROPPED.swap(false, Ordering::Acquire) {
-        return;
-    }
-    let mut dropped = std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner));
-    let start = Instant::now();
-    while let Some(Dropped(string)) = dropped.pop() {
-        free(string);
-        if start.elapsed() > A_WHILE {
-            break;
+    // Before the look: whoever drops a string after it calls again.
+    IS_CALLED.store(false, Ordering::Release);
+    LEFT.with_borrow_mut(|left| {
+        // Where another thread is about to add one, it calls after that; nobody waits for a thread of low priority.
+        if let Ok(mut dropped) = DROPPED.try_lock() {
+            left.append(&mut dropped);
         }
-    }
-    if !dropped.is_empty() {
-        DROPPED.lock().unwrap_or_else(PoisonError::into_inner).append(&mut dropped);
-        HAS_DROPPED.store(true, Ordering::Release);
-    }
+        let start = Instant::now();
+        while let Some(Dropped(string)) = left.pop() {
+            free(string);
+            if start.elapsed() > A_WHILE {
+                break;
+            }
+        }
+        let context = CONTEXT.load(Ordering::Relaxed);
+        if !left.is_empty() && !HAS_TIMER.get() && !context.is_null() {
+            // SAFETY: on the main thread; the context is kept for good.
+            unsafe { api!(RedisModule_CreateTimer(context, PAUSE, Some(paused), null_mut())) };
+            HAS_TIMER.set(true);
+        }
+    });
 }
 
 /// The arguments of a call, of which arrays may keep some.
 #[derive(Debug)]
 pub struct Strings<'a> {
     argv: &'a [NonNull<raw::RedisModuleString>],
-    /// The argument that was kept last, and where it stands: most questions are about the same one, or the next.
-    last: RefCell<Option<(usize, Arc<Held>)>>,
+    /// The argument that was asked for last, and whether it is kept: most questions are about the same one, or the next.
+    last: RefCell<(usize, Option<Arc<Held>>)>,
 }
 
 // SAFETY: what can be changed is looked at on the main thread alone; elsewhere nothing is lent.
@@ -120,7 +163,7 @@ unsafe impl Sync for Strings<'_> {}
 impl<'a> Strings<'a> {
     /// Those of a call, the command's name among them, which live until it returns.
     pub fn new(argv: &'a [NonNull<raw::RedisModuleString>]) -> Strings<'a> {
-        Strings { argv, last: RefCell::new(None) }
+        Strings { argv, last: RefCell::new((usize::MAX, None)) }
     }
 
     /// Where the argument stands that these bytes are part of.
@@ -131,6 +174,7 @@ impl<'a> Strings<'a> {
             let outer = unsafe { bytes_of(self.argv[*i].as_ptr()) }.as_ptr_range();
             outer.start <= inner.start && inner.end <= outer.end
         };
+        let from = from.min(self.argv.len());
         (from..self.argv.len()).chain(0..from).find(holds)
     }
 }
@@ -141,16 +185,12 @@ impl Lender for Strings<'_> {
             return None;
         }
         let mut last = self.last.borrow_mut();
-        let from = last.as_ref().map_or(0, |(i, _)| *i);
+        let from = if last.0 == usize::MAX { 0 } else { last.0 };
         let at = self.find(bytes, from)?;
-        let held = match &*last {
-            Some((i, held)) if *i == at => held.clone(),
-            _ => {
-                let held = Arc::new(hold(self.argv[at])?);
-                *last = Some((at, held.clone()));
-                held
-            }
-        };
+        if last.0 != at {
+            *last = (at, hold(self.argv[at]).map(Arc::new));
+        }
+        let held = last.1.clone()?;
         let start = bytes.as_ptr().addr().checked_sub(held.start.as_ptr().addr())?;
         Lent::new(held, start, bytes.len())
     }
@@ -169,7 +209,6 @@ fn hold(string: NonNull<raw::RedisModuleString>) -> Option<Held> {
     if len < LEAST || memory > least + len / 8 {
         return None;
     }
-    sweep();
     let start = NonNull::new(bytes.as_ptr().cast_mut())?;
     // SAFETY: on the main thread; without a context the reference is ours until it is freed.
     let held = NonNull::new(unsafe { hold(null_mut(), string.as_ptr()) })?;

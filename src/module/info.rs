@@ -9,7 +9,7 @@ use super::compactor::COMPACTED;
 use super::ffi::{api, c_text, guard, PANICS};
 use super::held;
 use super::pool::{self, JOBS};
-use crate::nd::stats;
+use crate::nd::{decoded, stats};
 
 /// Registers the section.
 pub fn register(ctx: *mut raw::RedisModuleCtx) {
@@ -33,6 +33,8 @@ unsafe extern "C" fn info(ctx: *mut raw::RedisModuleInfoCtx, _for_crash_report: 
             let version = c_text(env!("CARGO_PKG_VERSION"));
             api!(RedisModule_InfoAddFieldCString(ctx, c"version".as_ptr(), version.as_ptr()));
             number(c"chunks_decoded", stats::CHUNKS_DECODED.load(Ordering::Relaxed));
+            number(c"chunks_found_decoded", stats::CHUNKS_FOUND_DECODED.load(Ordering::Relaxed));
+            number(c"decoded_bytes", decoded::memory());
             number(c"chunks_encoded", stats::CHUNKS_ENCODED.load(Ordering::Relaxed));
             number(c"chunks_stored_raw", stats::CHUNKS_STORED_RAW.load(Ordering::Relaxed));
             number(c"blocks_reduced", stats::BLOCKS_REDUCED.load(Ordering::Relaxed));

@@ -76,7 +76,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argv: *mut *mut raw::RedisModuleString, a
         // SAFETY: `argc` live strings (ffi invariant 3); null is never among them.
         .map(|i| unsafe { bytes_of(*argv.add(i)) })
         .collect();
-    held::mark_main_thread();
+    held::begin(ctx);
     config::take_load_arguments(&strings)?;
     if !datatype::register(ctx) {
         return Err("the server refused the data type".into());
@@ -89,6 +89,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argv: *mut *mut raw::RedisModuleString, a
     // SAFETY: during load.
     unsafe { api!(RedisModule_SetModuleOptions(ctx, options as c_int)) };
     config::register(ctx)?;
+    config::share_out_memory();
     pool::prepare();
     let with_category = register::register_category(ctx);
     commands::register_all(ctx, with_category)?;

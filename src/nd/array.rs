@@ -121,6 +121,8 @@ pub struct Chunks {
     loose: usize,
     /// Whether some chunks may lie in a string that several of them share; see `lent`.
     borrows: bool,
+    /// Whether some may lie in any string.
+    has_lent: bool,
 }
 
 /// How a new array is to be stored.
@@ -183,6 +185,7 @@ impl Chunks {
             memory: 0,
             loose: 0,
             borrows: false,
+            has_lent: false,
         }
     }
 
@@ -207,6 +210,7 @@ impl Chunks {
         self.memory = self.map.values().map(Chunk::memory).sum();
         let is_borrowed = |chunk: &Chunk| chunk.keeper().is_some_and(|lent| !lent.is_most());
         self.borrows = self.map.values().any(is_borrowed);
+        self.has_lent = self.map.values().any(|chunk| chunk.keeper().is_some());
     }
 
     fn insert(&mut self, number: u64, chunk: Chunk) {
@@ -448,9 +452,16 @@ impl Array {
         memory::size_class(std::mem::size_of::<Array>() + 8) + self.shape.memory() + rich + elements
     }
 
-    /// What freeing the array costs: one for each allocation, and one for every 64 KiB, whose pages go back to the system.
+    /// What freeing the array costs: one for each allocation, and one for every 64 KiB, whose pages go back to the system. Elements
+    /// that somebody else keeps cost nothing.
     pub fn free_effort(&self) -> usize {
-        self.chunks().map_or(1, |c| c.map.len().max(c.memory >> 16).max(1))
+        let Some(chunks) = self.chunks() else { return 1 };
+        let is_own = |chunk: &&Chunk| chunk.keeper().is_none();
+        let (count, memory) = match chunks.has_lent {
+            false => (chunks.map.len(), chunks.memory),
+            true => chunks.map.values().filter(is_own).fold((0, 0), |(n, sum), c| (n + 1, sum + c.memory())),
+        };
+        count.max(memory >> 16).max(1)
     }
 
     /// The attributes: names and JSON texts.

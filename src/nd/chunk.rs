@@ -1,12 +1,13 @@
 //! One chunk: its stored bytes, how they are encoded, and their checksum. Immutable once made, and shared by snapshots.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::checksum::xxh3_64;
 use triomphe::Arc;
 
 use super::codec::{self, Chooser, Encoding, Opened};
+use super::decoded::{self, Decoded};
 use super::error::{Error, Result};
 use super::lent::Lent;
 use super::memory::{self, Buffer};
@@ -31,10 +32,22 @@ struct Stored {
     home: Home,
     len: u32,
     encoding: Encoding,
+    /// Whether its decoded elements may be in [`decoded`].
+    is_kept: AtomicBool,
     /// [`UNKNOWN`] from the moment raw elements come in until somebody asks.
     checksum: AtomicU64,
     /// What no other elements have had in this process; see [`Chunk::seal`].
     stamp: u64,
+}
+
+const _: () = assert!(std::mem::size_of::<Stored>() == 40);
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        if *self.is_kept.get_mut() {
+            decoded::forget(self.stamp);
+        }
+    }
 }
 
 /// Stands for a checksum that has not been taken since raw elements came in. One that happens to be this number is taken
@@ -81,6 +94,11 @@ impl Stored {
 }
 
 impl Chunk {
+    fn new(home: Home, len: u32, encoding: Encoding, checksum: u64, stamp: u64) -> Chunk {
+        let (is_kept, checksum) = (AtomicBool::new(false), AtomicU64::new(checksum));
+        Chunk(Arc::new(Stored { home, len, encoding, is_kept, checksum, stamp }))
+    }
+
     /// Encodes elements as `chooser` decides; one copy of the bytes when they stay raw.
     ///
     /// # Errors
@@ -170,8 +188,7 @@ impl Chunk {
             Encoding::Raw => UNKNOWN,
             _ => xxh3_64(memory::bytes(&bytes, source.len())),
         };
-        let checksum = AtomicU64::new(checksum);
-        Ok(Chunk(Arc::new(Stored { home: Home::Own(bytes), len, encoding, checksum, stamp: new_stamp() })))
+        Ok(Chunk::new(Home::Own(bytes), len, encoding, checksum, new_stamp()))
     }
 
     /// A chunk read from outside: the bytes must have the checksum, and a length that the encoding allows.
@@ -207,14 +224,7 @@ impl Chunk {
     /// `CORRUPT` naming the chunk; `OOM` for more bytes than a chunk holds.
     pub fn from_raw(number: u64, bytes: Buffer, nbytes: usize, checksum: u64) -> Result<Chunk> {
         let len = u32::try_from(nbytes).map_err(|_| Error::OutOfMemory { bytes: nbytes })?;
-        let unknown = AtomicU64::new(UNKNOWN);
-        let chunk = Chunk(Arc::new(Stored {
-            home: Home::Own(bytes),
-            len,
-            encoding: Encoding::Raw,
-            checksum: unknown,
-            stamp: new_stamp(),
-        }));
+        let chunk = Chunk::new(Home::Own(bytes), len, Encoding::Raw, UNKNOWN, new_stamp());
         chunk.must_have(number, checksum)?;
         Ok(chunk)
     }
@@ -227,8 +237,7 @@ impl Chunk {
         let nbytes = lent.bytes().len();
         let len = u32::try_from(nbytes).map_err(|_| Error::OutOfMemory { bytes: nbytes })?;
         stats::CHUNKS_STORED_RAW.fetch_add(1, Ordering::Relaxed);
-        let (home, checksum) = (Home::Lent(Box::new(lent)), AtomicU64::new(UNKNOWN));
-        Ok(Chunk(Arc::new(Stored { home, len, encoding: Encoding::Raw, checksum, stamp: new_stamp() })))
+        Ok(Chunk::new(Home::Lent(Box::new(lent)), len, Encoding::Raw, UNKNOWN, new_stamp()))
     }
 
     /// Where the elements are, if somebody else keeps them.
@@ -289,7 +298,24 @@ impl Chunk {
         outcome
     }
 
-    /// Calls `f` with the chunk opened: for whoever wants a part of its elements, and knows where it is to go.
+    /// [`Chunk::with_elements`] for a short read: if there are many, the elements are kept decoded for a while.
+    ///
+    /// # Errors
+    /// As [`Chunk::with_elements`].
+    pub fn with_some_elements<R>(
+        &self,
+        number: u64,
+        nbytes: usize,
+        itemsize: usize,
+        f: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        match self.kept(number, nbytes, itemsize)?.as_ref().and_then(|kept| kept.bytes(nbytes)) {
+            Some(elements) => f(elements),
+            None => self.with_elements(number, nbytes, itemsize, f),
+        }
+    }
+
+    /// Calls `f` with the chunk opened: for a short read whose caller knows where its elements are to go.
     ///
     /// # Errors
     /// As [`Chunk::with_elements`].
@@ -303,6 +329,9 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return Ok(f(&Opened::Elements(self.stored_bytes())));
         }
+        if let Some(elements) = self.kept(number, nbytes, itemsize)?.as_ref().and_then(|kept| kept.bytes(nbytes)) {
+            return Ok(f(&Opened::Elements(elements)));
+        }
         let mut words = DECODED.take();
         words.resize(memory::words_for(nbytes).max(words.len()), 0);
         let room = memory::bytes_mut(&mut words, nbytes);
@@ -310,6 +339,38 @@ impl Chunk {
         let outcome = self.0.encoding.open(self.stored_bytes(), itemsize, room, f);
         DECODED.set(words);
         outcome.map_err(|what| Error::corrupt("chunk", number as usize, what))
+    }
+
+    /// Copies the elements from byte `from` on to all of `out`, if they are kept decoded, or shall be from now on; else answers
+    /// false.
+    ///
+    /// # Errors
+    /// As [`Chunk::with_elements`].
+    pub fn copy_kept(&self, number: u64, nbytes: usize, itemsize: usize, from: usize, out: &mut [u8]) -> Result<bool> {
+        let kept = self.kept(number, nbytes, itemsize)?;
+        let elements =
+            kept.as_ref().and_then(|kept| kept.bytes(nbytes)).and_then(|bytes| bytes.get(from..)?.get(..out.len()));
+        elements.inspect(|elements| out.copy_from_slice(elements));
+        Ok(elements.is_some())
+    }
+
+    /// The elements, if they are kept decoded, or shall be from now on.
+    fn kept(&self, number: u64, nbytes: usize, itemsize: usize) -> Result<Option<Decoded>> {
+        if !self.0.encoding.is_encoded() {
+            return Ok(None);
+        }
+        if let Some(found) = decoded::find(self.0.stamp) {
+            stats::CHUNKS_FOUND_DECODED.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(found));
+        }
+        if !decoded::is_wanted(self.0.stamp, nbytes) {
+            return Ok(None);
+        }
+        // Without memory to spare nothing is kept.
+        let Ok(mut elements) = memory::buffer_zeroed(nbytes) else { return Ok(None) };
+        self.decode_counted(number, itemsize, memory::bytes_mut(&mut elements, nbytes))?;
+        self.0.is_kept.store(true, Ordering::Relaxed);
+        Ok(Some(decoded::keep(self.0.stamp, elements)))
     }
 
     /// The same elements as `chooser` would have them, where that takes at least a tenth less memory. A chunk whose checksum
@@ -415,9 +476,9 @@ impl Chunk {
     /// `OOM` where the allocator says no.
     pub fn copy(&self) -> Result<Chunk> {
         let bytes = memory::buffer_from(self.stored_bytes())?;
-        let checksum = AtomicU64::new(self.0.checksum.load(Ordering::Relaxed));
         let Stored { len, encoding, stamp, .. } = *self.0;
-        Ok(Chunk(Arc::new(Stored { home: Home::Own(bytes), len, encoding, checksum, stamp })))
+        let checksum = self.0.checksum.load(Ordering::Relaxed);
+        Ok(Chunk::new(Home::Own(bytes), len, encoding, checksum, stamp))
     }
 
     /// Whether [`Chunk::edit`] would change it: raw, in memory of its own, and shared by nobody.

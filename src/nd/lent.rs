@@ -49,6 +49,16 @@ impl Lent {
         // at most the keeper's memory
     }
 
+    /// Who keeps it.
+    pub fn keeper(&self) -> &dyn Keeper {
+        &*self.keeper
+    }
+
+    /// Whether both are parts of what one keeper has.
+    pub fn has_keeper_of(&self, other: &Lent) -> bool {
+        Arc::ptr_eq(&self.keeper, &other.keeper)
+    }
+
     /// Whether it is all that the keeper has, give or take a head.
     pub fn is_most(&self) -> bool {
         self.len * 2 > self.keeper.bytes().len()
@@ -56,7 +66,7 @@ impl Lent {
 
     /// Whether another part begins where this one ends.
     pub fn is_followed_by(&self, next: &Lent) -> bool {
-        Arc::ptr_eq(&self.keeper, &next.keeper) && self.start + self.len == next.start
+        self.has_keeper_of(next) && self.start + self.len == next.start
     }
 
     /// The keeper's bytes from the `first` of this part on, `len` of them, beyond its end if need be.

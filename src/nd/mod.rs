@@ -9,6 +9,7 @@ mod bytes;
 pub mod checksum;
 pub mod chunk;
 pub mod codec;
+pub mod decoded;
 pub mod digits;
 pub mod dtype;
 pub mod error;

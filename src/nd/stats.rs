@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicU64;
 
 /// Chunks that were decoded to be read.
 pub static CHUNKS_DECODED: AtomicU64 = AtomicU64::new(0);
+/// Chunks that were read and found decoded already.
+pub static CHUNKS_FOUND_DECODED: AtomicU64 = AtomicU64::new(0);
 /// Chunks that were encoded when written.
 pub static CHUNKS_ENCODED: AtomicU64 = AtomicU64::new(0);
 /// Chunks that were written raw.

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Array, Body};
+use super::{Array, Body, Chunks};
 use crate::nd::chunk::Chunk;
 use crate::nd::codec::{Chooser, Compression, Encoding, Policy};
 use crate::nd::dtype::Dtype;
@@ -38,6 +38,8 @@ pub struct Stretch {
     pieces: Vec<Piece>,
     /// The number from which the next stretch is to be taken; nothing where this is the last.
     pub next: Option<u64>,
+    /// Whether chunks have left a string in which others of the array are: those are to leave it as well.
+    is_parted: bool,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ struct Piece {
     /// Bytes of its elements.
     nbytes: usize,
     chunk: Chunk,
-    /// The same elements in less memory.
+    /// The same elements in less memory, or in memory of their own.
     smaller: Option<Chunk>,
 }
 
@@ -100,8 +102,9 @@ impl Array {
     /// is any, of at most `most` that are looked at. Left out are constants, what pco keeps already (`auto` never takes
     /// it to be fast), and what another array shares, because it would be there twice.
     pub fn stretch(&self, from: u64, bytes: usize, most: usize) -> Stretch {
-        let mut stretch = Stretch { dtype: self.dtype, pieces: Vec::new(), next: None };
+        let mut stretch = Stretch { dtype: self.dtype, pieces: Vec::new(), next: None, is_parted: false };
         let Some(chunks) = self.chunks() else { return stretch };
+        stretch.is_parted = chunks.is_parted();
         let grid = self.grid_of(chunks);
         let mut left = bytes;
         for (looked_at, (number, chunk)) in chunks.map.range(from..).enumerate() {
@@ -131,13 +134,19 @@ impl Array {
         for piece in &mut stretch.pieces {
             let Some(smaller) = piece.smaller.take() else { continue };
             if chunks.map.get(&piece.number).is_some_and(|held| held.is(&piece.chunk)) {
-                saved.chunks += 1;
+                saved.chunks += usize::from(smaller.encoding() != Encoding::Raw);
                 saved.bytes += piece.chunk.memory().saturating_sub(smaller.memory());
                 new.insert(piece.number, Some(smaller));
             }
         }
         chunks.put(new);
         saved
+    }
+
+    /// Whether chunks that were made smaller have left a string in which others still are: it is free when those are put in again
+    /// that another round of stretches makes.
+    pub fn is_parted(&self) -> bool {
+        self.chunks().is_some_and(Chunks::is_parted)
     }
 }
 
@@ -163,15 +172,26 @@ impl Stretch {
         let itemsize = self.dtype.itemsize();
         let policy = Policy::Auto(Compression::Size);
         let chooser = Chooser::new(policy, self.dtype, self.nbytes(), |start, len| self.sample(start, len));
-        if chooser.keeps_raw() {
-            return Ok(());
-        }
         let mut outcome = Ok(());
+        if chooser.keeps_raw() {
+            return self.take_home(outcome);
+        }
         for piece in &mut self.pieces {
             match piece.chunk.smaller(piece.number, piece.nbytes, itemsize, &chooser) {
                 Ok(smaller) => piece.smaller = smaller,
                 Err(e) => outcome = outcome.and(Err(e)),
             }
+        }
+        self.take_home(outcome)
+    }
+
+    /// Copies the chunks that stay as they are out of a string that others leave.
+    fn take_home(&mut self, outcome: Result<()>) -> Result<()> {
+        if !self.is_parted && self.pieces.iter().all(|piece| piece.smaller.is_none()) {
+            return outcome;
+        }
+        for piece in self.pieces.iter_mut().filter(|p| p.smaller.is_none() && p.chunk.keeper().is_some()) {
+            piece.smaller = Some(piece.chunk.copy()?);
         }
         outcome
     }

@@ -61,20 +61,35 @@ pub(super) fn chunks(
     Ok(list)
 }
 
-/// Every chunk of a grid of runs, left where its elements are; nothing where one of them has to be copied.
+/// Every chunk of a grid of runs, left where its elements are, or copied where that cannot be: the last piece of many may have too
+/// much memory for its bytes. Nothing where that is so of more than a quarter.
 ///
 /// # Errors
-/// None that a grid with chunks of at most [`MAX_CHUNK_BYTES`](crate::nd::chunk::MAX_CHUNK_BYTES) brings about.
-pub(super) fn lent(grid: &Grid, itemsize: usize, source: &dyn Source) -> Result<Option<Vec<(u64, Chunk)>>> {
+/// `OOM`.
+pub(super) fn lent(
+    grid: &Grid,
+    itemsize: usize,
+    nbytes: usize,
+    source: &dyn Source,
+) -> Result<Option<Vec<(u64, Chunk)>>> {
     if !grid.is_contiguous() {
         return Ok(None);
     }
     let mut list = Vec::new();
-    let mut start = 0;
+    let (mut start, mut copied) = (0, 0);
     for place in grid.chunks() {
         let len = place.size() * itemsize;
-        let Some(lent) = source.lend(start, len) else { return Ok(None) };
-        list.push((place.number, Chunk::lent(lent)?));
+        let chunk = match source.lend(start, len) {
+            Some(lent) => Chunk::lent(lent)?,
+            None => {
+                copied += len;
+                if copied > nbytes / 4 || !source.is_at_hand() {
+                    return Ok(None);
+                }
+                Chunk::raw(&source.get(start, len)?)?
+            }
+        };
+        list.push((place.number, chunk));
         start += len;
     }
     Ok(Some(list))

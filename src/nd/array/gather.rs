@@ -128,7 +128,7 @@ impl Array {
         };
         match chunks.map.get(&number) {
             Some(c) if c.encoding() != Encoding::Fill => {
-                c.with_elements(number, place.size() * itemsize, itemsize, |elements| {
+                c.with_some_elements(number, place.size() * itemsize, itemsize, |elements| {
                     copy(elements, true);
                     Ok(())
                 })

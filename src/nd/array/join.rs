@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Array, Chunks};
 use crate::nd::codec::{fill_with, Encoding};
+use crate::nd::decoded;
 use crate::nd::error::Result;
 use crate::nd::grid::Grid;
 use crate::nd::interrupt;
@@ -67,6 +68,7 @@ impl Array {
         let start = start + grid.lead() * self.shape().iter().skip(1).product::<usize>();
         let (place, first) = grid.chunk_of_run(start);
         let mut next = Some((place.number, place.size(), start - first));
+        let is_short = decoded::is_short(out.len());
         let mut rest = out;
         let parts = std::iter::from_fn(|| {
             let (number, size, first) = next?;
@@ -87,6 +89,8 @@ impl Array {
             match chunk.encoding() {
                 Encoding::Fill => fill_with(chunk.stored_bytes(), out),
                 Encoding::Raw => out.copy_from_slice(&chunk.stored_bytes()[part.first * itemsize..][..out.len()]),
+                _ if is_short
+                    && chunk.copy_kept(part.number, part.size * itemsize, itemsize, part.first * itemsize, out)? => {}
                 _ if out.len() == part.size * itemsize => chunk.decode_counted(part.number, itemsize, out)?,
                 _ => chunk.with_elements(part.number, part.size * itemsize, itemsize, |elements| {
                     out.copy_from_slice(&elements[part.first * itemsize..][..out.len()]);

@@ -3,7 +3,8 @@
 //! Elements that are kept raw need not be copied out of the string that a client sent, if that string can be kept: the
 //! chunks then are parts of it. Nobody else is to see those bytes change, so the first write to a chunk moves it into memory of its
 //! own. A string stays as long as one chunk needs it: once a chunk has left a string that others share, every
-//! write takes some more of them along, until the string is free.
+//! write takes some more of them along, until the string is free. A string of which an array needs but a part is not kept
+//! to begin with, nor any longer when the array is made shorter.
 
 use super::{encode, Chunks, StoreOptions};
 use crate::nd::chunk::{self, Chunk};
@@ -21,6 +22,45 @@ impl Chunks {
     /// Whether the elements of an array that is to be stored may stay where they are.
     pub(super) fn are_lent(source: &dyn Source, itemsize: usize) -> bool {
         source.lend(0, itemsize).is_some()
+    }
+
+    /// What each string has of these chunks, which are in order: one of its parts, and how many bytes all of them are.
+    fn loans<'c>(chunks: impl Iterator<Item = &'c Chunk>) -> Vec<(&'c Lent, usize)> {
+        let mut loans: Vec<(&Lent, usize)> = Vec::new();
+        for lent in chunks.filter_map(Chunk::keeper) {
+            match loans.last_mut().filter(|(first, _)| first.has_keeper_of(lent)) {
+                Some((_, bytes)) => *bytes += lent.bytes().len(),
+                None => loans.push((lent, lent.bytes().len())),
+            }
+        }
+        loans
+    }
+
+    /// Whether a chunk has left a string in which others still are.
+    pub(super) fn is_parted(&self) -> bool {
+        let is_parted = |(lent, bytes): &(&Lent, usize)| *bytes < lent.keeper().bytes().len() / 8 * 7;
+        self.borrows && Chunks::loans(self.map.values()).iter().any(is_parted)
+    }
+
+    /// To be called when chunks were left out: takes the others out of strings of which they are less than half. Where memory is
+    /// short they stay.
+    pub(super) fn repay(&mut self) {
+        if !self.borrows {
+            return;
+        }
+        let loans = Chunks::loans(self.map.values());
+        let small: Vec<Lent> = loans
+            .iter()
+            .filter(|(lent, bytes)| bytes * 2 < lent.keeper().bytes().len())
+            .map(|(lent, _)| (*lent).clone())
+            .collect();
+        for chunk in self.map.values_mut() {
+            if chunk.keeper().is_some_and(|lent| small.iter().any(|other| other.has_keeper_of(lent))) {
+                let Ok(own) = chunk.copy() else { return };
+                self.memory = self.memory + own.memory() - chunk.memory();
+                *chunk = own;
+            }
+        }
     }
 
     /// The chunks of elements that stay raw and where they are; nothing where they have to be copied. `small` is the grid of
@@ -43,7 +83,16 @@ impl Chunks {
             let target = length.min(chunk::MAX_CHUNK_BYTES);
             grid = Grid::new(shape, &raw_chunk_shape(shape, dtype, small.chunk_shape().clone(), target), dtype)?;
         }
-        let Some(list) = encode::lent(&grid, itemsize, source)? else { return Ok(None) };
+        let Some(list) = encode::lent(&grid, itemsize, shape.len_or_max().saturating_mul(itemsize), source)? else {
+            return Ok(None);
+        };
+        // A third may be the allocator's slack, and what stands before and after the elements.
+        let loans = Chunks::loans(list.iter().map(|(_, chunk)| chunk));
+        let taken = loans.iter().map(|(lent, _)| lent.keeper().memory()).fold(0, usize::saturating_add);
+        let needed = loans.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        if taken > needed.saturating_add(needed / 2).saturating_add(256) {
+            return Ok(None);
+        }
         let mut chunks = Chunks::new(&grid, options.policy, [0; 16]);
         chunks.set_all(list);
         Ok(Some(chunks))
@@ -241,6 +290,59 @@ mod tests {
         drop(snapshot);
         assert_eq!(texts.parts(), 0);
         assert!(array.memory() < elements.len() + 20_000);
+    }
+
+    /// Numbers that the codec for speed leaves alone, and the one for size does not; from the last MiB on, noise.
+    fn half_small(n: usize) -> Vec<u8> {
+        // The finisher of splitmix64.
+        let mixed = |i: u64| {
+            let z = (i ^ (i >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z >> 34
+        };
+        let mut bytes: Vec<u8> =
+            (1..=n as u64 / 8).flat_map(|i| (mixed(i << 32 | i) * 8_589_934_583).to_le_bytes()).collect();
+        let end = noise(1 << 20);
+        bytes[n - (1 << 20)..].copy_from_slice(&end);
+        bytes
+    }
+
+    #[test]
+    fn compaction_leaves_no_string_behind() {
+        let elements = half_small(4 << 20);
+        let shape = Shape::from([elements.len() / 8]);
+        let (mut array, texts) = lent(Dtype::Int64, &shape, &elements, 3, &StoreOptions::default());
+        assert_eq!((texts.parts(), array.encodings().to_vec()), (4, vec![Encoding::Raw]));
+        // The noise first, so that it is left alone before anything has got smaller: it comes along in the second round.
+        for from in [3, 0, 0] {
+            let mut next = Some(from);
+            while let Some(from) = next {
+                let mut stretch = array.stretch(from, 1, usize::MAX);
+                stretch.make_smaller().unwrap();
+                array.put_smaller(&mut stretch);
+                next = stretch.next;
+            }
+        }
+        assert!(!array.is_parted() && texts.parts() == 0);
+        check_whole(&array);
+        assert!(array.memory() < elements.len() * 3 / 4 && all(&array) == elements);
+    }
+
+    #[test]
+    fn what_an_array_needs_little_of_is_not_kept() {
+        let elements = noise(2 << 20);
+        let (array, texts) = lent(Dtype::Float32, &Shape::from([1024, 512]), &elements, 7, &raw());
+        assert_eq!(texts.parts(), 2);
+        let options = StoreOptions::default();
+        let shorter = array.resized(&Shape::from([900, 512]), Scalar::of(0f32), &options, usize::MAX).unwrap();
+        assert_eq!(texts.parts(), 2, "the same chunks");
+        let short = array.resized(&Shape::from([512, 512]), Scalar::of(0f32), &options, usize::MAX).unwrap();
+        drop((array, shorter));
+        assert_eq!(texts.parts(), 1, "half of it");
+        let shortest = short.resized(&Shape::from([100, 512]), Scalar::of(0f32), &options, usize::MAX).unwrap();
+        drop(short);
+        assert_eq!(texts.parts(), 0);
+        assert!(all(&shortest) == elements[..100 * 2048] && shortest.free_effort() > 0);
     }
 
     #[test]

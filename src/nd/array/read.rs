@@ -97,6 +97,14 @@ impl Array {
         let start = start + self.hidden_elements(&grid);
         let end = start + len;
         let (place, mut first) = grid.chunk_of_run(start);
+        // A short read: the chunk may be kept decoded.
+        if let (true, Some(chunk)) = (end <= first + place.size(), chunks.map.get(&place.number)) {
+            if chunk.encoding().is_encoded() {
+                let (number, nbytes) = (place.number, place.size() * itemsize);
+                let part = (start - first) * itemsize..(end - first) * itemsize;
+                return chunk.with_some_elements(number, nbytes, itemsize, |bytes| f(&bytes[part]));
+            }
+        }
         let last = if end <= first + place.size() { place.number } else { grid.chunk_of_run(end - 1).0.number };
         self.each_chunk(&grid, chunks, place.number..last + 1, &mut |place, block| {
             let size = place.size();
@@ -204,7 +212,7 @@ impl Array {
                     })
                 }
                 Some(c) if c.encoding() != Encoding::Fill => {
-                    c.with_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
+                    c.with_some_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
                         copy(e, &part.chunk_strides, part.chunk_start, out);
                         Ok(())
                     })

@@ -62,8 +62,7 @@ impl Array {
         let before = StoreOptions { policy: chunks.policy, ..options.clone() };
         let small = before.grid(self.dtype, shape).ok()?;
         let long = before.raw_grid(self.dtype, shape, small.clone()).ok()?;
-        let automatic = [small, long].iter().any(|grid| *grid.chunk_shape() == chunks.chunk_shape)
-            || chunks.map.values().any(|chunk| chunk.keeper().is_some()); // as long as the pieces it came in
+        let automatic = [small, long].iter().any(|grid| *grid.chunk_shape() == chunks.chunk_shape);
         (!automatic).then(|| chunks.chunk_shape.clone())
     }
 

@@ -171,6 +171,7 @@ impl Array {
             }
         }
         made.set_all(list);
+        made.repay();
         Ok(Array::of_chunks(self.dtype, shape, made, self))
     }
 }

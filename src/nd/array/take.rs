@@ -320,7 +320,7 @@ impl Array {
             let Some(chunk) = chunks.map.get(&number) else { return Ok(()) }; // it was there before
             let nbytes = grid.chunk(number).size() * itemsize;
             if group.len() > FEW || group.len() * row > nbytes / 4 {
-                return chunk.with_elements(number, nbytes, itemsize, |elements| {
+                return chunk.with_some_elements(number, nbytes, itemsize, |elements| {
                     group.iter().for_each(|w| {
                         put(w.out, &|out: &mut [u8]| out.copy_from_slice(&elements[w.row * row..][..row]));
                     });

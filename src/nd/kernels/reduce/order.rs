@@ -18,6 +18,11 @@ const COLUMNS: usize = 16;
 const DEPTH: usize = 32;
 /// Steps of all lanes after which a search asks whether there is a new best element.
 const STEPS: usize = 32;
+/// Steps of all lanes, of 256 bytes mostly, from which on it pays to read them in quarters: a processor fetches four streams from
+/// memory sooner than one, if they are some pages apart.
+const QUARTERED: usize = 256;
+/// Steps that a flag can count, one less than its values.
+const COUNTED: usize = 255;
 
 /// An element with an order.
 pub(super) trait Ordered: Element {
@@ -29,10 +34,13 @@ pub(super) trait Ordered: Element {
     const BOTTOM: Self;
     /// Words that hold an element, and one more.
     type Slot: Copy + bytemuck::Pod + Send + Sync + AsRef<[u64]> + AsMut<[u64]>;
-    /// As wide as the key, so that registers hold as many: all bits set, or none.
-    type Flag: Copy + Default + PartialEq + std::ops::BitOrAssign + 'static;
+    /// As wide as the key, so that registers hold as many: all bits set, or none; or a number, up to [`COUNTED`].
+    type Flag: Copy + Default + PartialOrd + std::ops::BitOrAssign + 'static;
+    const SET: Self::Flag;
     fn key(self) -> Self::Key;
     fn flag(is_set: bool) -> Self::Flag;
+    fn number(number: usize) -> Self::Flag;
+    fn count(number: Self::Flag) -> usize;
     fn of_key(key: Self::Key) -> Self;
     fn is_nan(self) -> bool;
     /// The difference, as NumPy takes it: integers wrap.
@@ -90,19 +98,29 @@ impl<T: Ordered, const LANES: usize, const FLAGS: usize> Lanes<T, LANES, FLAGS> 
         Lanes { best: [worst::<T, GREATEST>(); LANES], nan: [T::Flag::default(); FLAGS] }
     }
 
+    /// Takes an element into each lane.
+    #[inline(always)]
+    fn step<const GREATEST: bool>(best: &mut [T::Key; LANES], nan: &mut [T::Flag; FLAGS], elements: &[T; LANES]) {
+        for (best, x) in best.iter_mut().zip(elements) {
+            *best = best_of::<_, GREATEST>(*best, x.key());
+        }
+        for part in elements.as_chunks::<FLAGS>().0 {
+            for (nan, x) in nan.iter_mut().zip(part) {
+                *nan |= T::flag(x.is_nan());
+            }
+        }
+    }
+
     /// Takes an element into each lane, several times.
     #[inline(always)]
     fn add<const GREATEST: bool>(&mut self, steps: &[[T; LANES]]) {
         let (mut best, mut nan) = (self.best, self.nan);
-        for elements in steps {
-            for (best, x) in best.iter_mut().zip(elements) {
-                *best = best_of::<_, GREATEST>(*best, x.key());
-            }
-            for part in elements.as_chunks::<FLAGS>().0 {
-                for (nan, x) in nan.iter_mut().zip(part) {
-                    *nan |= T::flag(x.is_nan());
-                }
-            }
+        let quarter = if steps.len() < QUARTERED { 0 } else { steps.len() / 4 };
+        for i in 0..4 * quarter {
+            Self::step::<GREATEST>(&mut best, &mut nan, &steps[i % 4 * quarter + i / 4]);
+        }
+        for elements in &steps[4 * quarter..] {
+            Self::step::<GREATEST>(&mut best, &mut nan, elements);
         }
         // The compiler may not look through memory here: seeing how lanes are halved, it would take them two by two.
         (self.best, self.nan) = black_box((best, nan));
@@ -115,16 +133,21 @@ impl<T: Ordered, const LANES: usize, const FLAGS: usize> Lanes<T, LANES, FLAGS> 
 
     #[inline(always)]
     fn best<const GREATEST: bool>(&self) -> T::Key {
-        let mut lanes = self.best;
-        let mut width = LANES;
-        while width > 1 {
-            width /= 2;
-            for i in 0..width {
-                lanes[i] = best_of::<_, GREATEST>(lanes[i], lanes[i + width]);
-            }
-        }
-        lanes[0]
+        halved::<_, LANES, GREATEST>(self.best)
     }
+}
+
+/// The best of all lanes.
+#[inline(always)]
+fn halved<K: PartialOrd + Copy, const N: usize, const GREATEST: bool>(mut lanes: [K; N]) -> K {
+    let mut width = N;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] = best_of::<_, GREATEST>(lanes[i], lanes[i + width]);
+        }
+    }
+    lanes[0]
 }
 
 /// What every key is at least as good as.
@@ -163,10 +186,56 @@ fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATES
     (best, has_nan)
 }
 
+/// Each lane keeps the number of the step that gave its best element: nothing is looked at twice. For no more steps than can be
+/// counted.
+#[inline(always)]
+fn find_in_short<T: Ordered, const LANES: usize, const GREATEST: bool>(run: &[T]) -> (usize, bool) {
+    let (whole, rest) = run.as_chunks::<LANES>();
+    let mut best = [worst::<T, GREATEST>(); LANES];
+    let (mut found, mut nan) = ([T::Flag::default(); LANES], [T::Flag::default(); LANES]);
+    for (number, elements) in whole.iter().enumerate() {
+        let number = T::number(number);
+        for i in 0..LANES {
+            let key = elements[i].key();
+            let is_better = better::<_, GREATEST>(key, best[i]);
+            best[i] = if is_better { key } else { best[i] };
+            found[i] = if is_better { number } else { found[i] };
+            nan[i] |= T::flag(elements[i].is_nan());
+        }
+    }
+    let (best, found, nan) = black_box((best, found, nan));
+    let mut has_nan = has_any::<T>(&nan);
+    let mut key = halved::<_, LANES, GREATEST>(best);
+    // The first step, and the first lane of those with that step.
+    let mut steps = [T::SET; LANES];
+    for i in 0..LANES {
+        steps[i] = if best[i] == key { found[i] } else { T::SET };
+    }
+    let step = halved::<_, LANES, false>(steps);
+    let mut lanes = [T::SET; LANES];
+    for i in 0..LANES {
+        lanes[i] = if steps[i] == step { T::number(i) } else { T::SET };
+    }
+    let mut at = T::count(step) * LANES + T::count(halved::<_, LANES, false>(lanes));
+    for (i, x) in rest.iter().enumerate() {
+        let is_better = better::<_, GREATEST>(x.key(), key);
+        key = if is_better { x.key() } else { key };
+        at = if is_better { whole.len() * LANES + i } else { at };
+        has_nan |= x.is_nan();
+    }
+    match has_nan {
+        true => (find_where::<T, LANES, LANES>(run, |x| x.is_nan()), true),
+        false => (at, false),
+    }
+}
+
 /// Every some steps the lanes are asked whether one of them is better than the best element so far. Which element it is is
 /// looked for once, at the end, among those steps that gave the best one.
 #[inline(always)]
 fn find_extreme<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (usize, bool) {
+    if run.len() <= COUNTED * FLAGS {
+        return find_in_short::<T, FLAGS, GREATEST>(run);
+    }
     let (whole, rest) = run.as_chunks::<LANES>();
     let mut lanes = Lanes::<T, LANES, FLAGS>::new::<GREATEST>();
     let (mut best, mut from) = (worst::<T, GREATEST>(), 0);
@@ -382,6 +451,7 @@ macro_rules! ordered {
         impl Ordered for $t {
             type Key = $key;
             type Flag = $flag;
+            const SET: $flag = <$flag>::MAX;
             type Slot = [u64; std::mem::size_of::<$t>().div_ceil(8) + 1];
             const TOP: $t = $top;
             const BOTTOM: $t = $bottom;
@@ -396,6 +466,14 @@ macro_rules! ordered {
                 } else {
                     0
                 }
+            }
+            #[inline(always)]
+            fn number(number: usize) -> $flag {
+                number as $flag // at most `COUNTED`
+            }
+            #[inline(always)]
+            fn count(number: $flag) -> usize {
+                number as usize
             }
             #[inline(always)]
             fn of_key(key: $key) -> $t {

@@ -33,10 +33,9 @@ const BLOCK: usize = 2048;
 const LANES: usize = 32;
 /// Lanes whose sums and sums of squares fit the registers together, an even number.
 const AT_ONCE: usize = 16;
-/// Rows that make one block.
-const ROWS: usize = 32;
-/// Columns of rows that are worked on at a time.
-const STRIP: usize = 64;
+/// Rows that make one block, and those whose differences are added one after the other.
+const ROWS: usize = 128;
+const GROUP: usize = 32;
 
 /// Count, mean and sum of squared differences from it.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -205,39 +204,65 @@ fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
 #[inline(always)]
 fn rows<T: Source>(cells: &mut [Moments], rows: &[T]) {
     let len = cells.len();
+    let mut scratch = [0.0; ROWS * AT_ONCE];
     for rows in rows.chunks(ROWS * len) {
-        let count = (rows.len() / len) as f64;
-        for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-            let (at, width) = (strip * STRIP, cells.len());
-            let row = |row: &'_ [T], i: usize| row[at + i].cast::<f64>();
-            let mut pivots = [0.0; STRIP];
-            for numbers in rows.chunks_exact(len) {
-                for (i, pivot) in pivots[..width].iter_mut().enumerate() {
-                    *pivot += row(numbers, i);
-                }
-            }
-            for (i, pivot) in pivots[..width].iter_mut().enumerate() {
-                *pivot /= count;
-                if !pivot.is_finite() {
-                    *pivot = row(rows, i);
-                }
-            }
-            let (mut sums, mut squares) = ([0.0; STRIP], [0.0; STRIP]);
-            for numbers in rows.chunks_exact(len) {
-                let numbers = &numbers[at..][..width];
-                for i in 0..width {
-                    let d = numbers[i].cast::<f64>() - pivots[i];
-                    sums[i] += d;
-                    squares[i] += d * d;
-                }
-            }
-            let mut block = [Moments::default(); STRIP];
-            for (i, moments) in block[..width].iter_mut().enumerate() {
-                *moments = Moments::new(count, pivots[i], sums[i], squares[i]);
-            }
-            Moments::merge_all(cells, &block);
-        }
+        let from = columns::<T, AT_ONCE>(cells, rows, 0, &mut scratch);
+        let from = columns::<T, 4>(cells, rows, from, &mut scratch);
+        columns::<T, 1>(cells, rows, from, &mut scratch);
     }
+}
+
+/// Adds the rows of a block, `N` columns at a time as long as there are so many, and answers which column comes next. The second look
+/// is at a copy: rows whose length is a power of 2 would push one another out of the cache.
+#[inline(always)]
+fn columns<T: Source, const N: usize>(
+    cells: &mut [Moments],
+    rows: &[T],
+    from: usize,
+    scratch: &mut [f64; ROWS * AT_ONCE],
+) -> usize {
+    let len = cells.len();
+    let count = (rows.len() / len) as f64;
+    let kept = &mut scratch.as_chunks_mut::<N>().0[..rows.len() / len];
+    let mut at = from;
+    for cells in cells[from..].as_chunks_mut::<N>().0 {
+        let mut pivots = [0.0; N];
+        for (row, kept) in rows.chunks_exact(len).zip(&mut *kept) {
+            let numbers: &[T; N] = &row[at..].as_chunks().0[0];
+            for i in 0..N {
+                kept[i] = numbers[i].cast();
+                pivots[i] += kept[i];
+            }
+        }
+        for (i, pivot) in pivots.iter_mut().enumerate() {
+            *pivot /= count;
+            if !pivot.is_finite() {
+                *pivot = kept[0][i]; // the sum may overflow where the elements do not
+            }
+        }
+        let (mut sums, mut squares) = ([0.0; N], [0.0; N]);
+        for group in kept.chunks(GROUP) {
+            let (mut own_sums, mut own_squares) = ([0.0; N], [0.0; N]);
+            for numbers in group {
+                for i in 0..N {
+                    let d = numbers[i] - pivots[i];
+                    own_sums[i] += d;
+                    own_squares[i] += d * d;
+                }
+            }
+            for i in 0..N {
+                sums[i] += own_sums[i];
+                squares[i] += own_squares[i];
+            }
+        }
+        let mut block = [Moments::default(); N];
+        for (i, moments) in block.iter_mut().enumerate() {
+            *moments = Moments::new(count, pivots[i], sums[i], squares[i]);
+        }
+        Moments::merge_all(cells, &block);
+        at += N;
+    }
+    at
 }
 
 macro_rules! spreads {

@@ -104,4 +104,4 @@ kernels! {
 }
 
 /// A multiple of every block of the loops, in elements and in rows.
-const PIECE: usize = 4096;
+const PIECE: usize = 1 << 14;

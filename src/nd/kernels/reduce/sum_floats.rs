@@ -1,16 +1,20 @@
 //! How `SUM` and `MEAN` add floats.
 //!
-//! **Floats** are added in float64. A run is cut into blocks of 2048 numbers, and what is left over into blocks of 512.
+//! **Floats** are added in float64. A run is cut into spans of 4 x 4096 numbers, what is left over into spans of 4 x 2048, then of
+//! 4 x 512, and then into blocks of 512.
 //!
 //! ```text
-//! 2048 numbers   |      512      |      512      |      512      |      512      |   32 lanes step through all four
-//!  512 numbers   |                                                               |   32 lanes step through it
+//! span           |.......512.......|.......512.......|.......512.......|.......512.......|
+//!                         ^                 ^                 ^                 ^
+//! 2048 numbers            +-----------------+-----------------+-----------------+   32 lanes step through all four
+//!  512 numbers   |                                                             |   32 lanes step through it
 //! ```
-//! The four parts of a long block are read side by side, because a processor fetches four streams from memory sooner than one
-//! (1.1 times from its last cache, 1.4 from memory). At each step a lane adds one number of each part, every 32nd, and it begins
-//! anew after four steps. Halving adds the lanes, so that a number takes part in at most 15 + 3 + 5 roundings. Runs of less
-//! than 64 numbers use 8 lanes. Of rows, 16 are added one after the other, and then the sums of up to four such groups: at most
-//! 15 + 3 roundings. What comes out is added to the cell by TwoSum, which keeps the rounding error beside the sum (Knuth 1969;
+//! The four quarters of a span are read side by side, 512 numbers of each at a time, because a processor fetches four streams
+//! from memory sooner than one: 1.2 times from its last cache, 1.3 from memory. They have to be some pages apart, or it takes them
+//! for one. At each step a lane adds one number of each quarter, every 32nd, and it begins anew after four steps. Halving adds
+//! the lanes, so that a number takes part in at most 15 + 3 + 5 roundings. Runs of less than 64 numbers use 8 lanes. Of rows,
+//! 16 are added one after the other, and then the sums of up to four such groups: at most 15 + 3 roundings. What comes out is
+//! added to the cell by TwoSum, which keeps the rounding error beside the sum (Knuth 1969;
 //! Ogita, Rump and Oishi 2005): the number of blocks adds no error of first order. A float64 sum is within
 //! `25 u * sum(|x|)` of the exact one, u = 2^-53, whatever the length; NumPy's pairwise sum is within
 //! `(18 + log2(n / 128)) u`, and down columns within `n u`. A change of the chunk grid moves a sum by at most twice that
@@ -69,9 +73,12 @@ floats! {
 
 /// Lanes of a run.
 const LANES: usize = 32;
-/// Parts of a long block that are read side by side, and the numbers of each.
+/// Runs of less numbers have fewer lanes: more would cost more than they save.
+const SHORT: usize = 2 * LANES;
+/// Quarters of a span, the numbers of one that are added before the cell is touched, and the lengths of spans.
 const STREAMS: usize = 4;
 const STREAM: usize = 512;
+const QUARTERS: [usize; 3] = [4096, 2048, 512];
 /// Steps through all parts after which the lanes begin anew: 16 numbers for each.
 const STEPS: usize = 4;
 
@@ -98,14 +105,16 @@ fn add_halved<const N: usize, const PARTS: usize>(cells: &mut [Compensated; PART
     }
 }
 
-/// The lanes of a long block.
+/// The lanes of a part of each quarter of a span, from one number on.
 #[inline(always)]
-fn long_block<T: Float>(block: &[T; STREAMS * STREAM]) -> [f64; LANES] {
-    let (a, rest) = block.split_at(STREAM);
-    let (b, rest) = rest.split_at(STREAM);
-    let (c, d) = rest.split_at(STREAM);
-    let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
-    let (c, d) = (c.as_chunks::<LANES>().0, d.as_chunks::<LANES>().0);
+fn quarters<T: Float>(span: &[T], quarter: usize, from: usize) -> [f64; LANES] {
+    let (a, rest) = span.split_at(quarter);
+    let (b, rest) = rest.split_at(quarter);
+    let (c, d) = rest.split_at(quarter);
+    let a = a[from..][..STREAM].as_chunks::<LANES>().0;
+    let b = b[from..][..STREAM].as_chunks::<LANES>().0;
+    let c = c[from..][..STREAM].as_chunks::<LANES>().0;
+    let d = d[from..][..STREAM].as_chunks::<LANES>().0;
     let mut totals = [0.0; LANES];
     for first in (0..STREAM / LANES).step_by(STEPS) {
         let mut lanes = [0.0; LANES];
@@ -135,28 +144,63 @@ fn few<T: Float, const N: usize>(numbers: &[T]) -> [f64; N] {
 /// Adds a run of numbers that belong to `PARTS` cells in turn (2 for complex).
 #[inline(always)]
 fn float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) {
-    if run.len() < 2 * LANES {
-        // 32 lanes would cost more than they save.
+    if run.len() < SHORT {
         return add_halved(cells, few::<T, 8>(run));
     }
-    let (long, rest) = run.as_chunks::<{ STREAMS * STREAM }>();
-    for block in long {
-        add_halved(cells, long_block(block));
-    }
+    let rest = if run.len() < STREAMS * STREAM { run } else { add_spans(cells, run) };
     for block in rest.chunks(BLOCK) {
         add_halved(cells, few::<T, LANES>(block));
     }
 }
 
-/// Merges into each cell what its run of `len` numbers gives an empty one.
+/// Adds the spans of a run, and answers what is left over.
 #[inline(always)]
-fn float_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], runs: &[T], len: usize) {
+fn add_spans<'a, T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &'a [T]) -> &'a [T] {
+    let mut rest = run;
+    for quarter in QUARTERS {
+        while let Some((span, after)) = rest.split_at_checked(STREAMS * quarter) {
+            for from in (0..quarter).step_by(STREAM) {
+                add_halved(cells, quarters(span, quarter, from));
+            }
+            rest = after;
+        }
+    }
+    rest
+}
+
+/// Merges into each cell what its run of `len` numbers, less than [`SHORT`], gives an empty one.
+#[inline(always)]
+fn short_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], runs: &[T], len: usize) {
     for (cells, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
         let mut own = [Compensated::default(); PARTS];
-        float_run(&mut own, run);
-        for (cell, own) in cells.iter_mut().zip(&own) {
-            cell.merge(own);
-        }
+        add_halved(&mut own, few::<T, 8>(run));
+        merge(cells, &own);
+    }
+}
+
+/// [`short_runs`] of any length. A long run is worth a call of its own; that call and the loop around it as one function would be more
+/// than the compiler keeps in wide registers.
+fn float_runs<T: Float, const PARTS: usize>(
+    cells: &mut [[Compensated; PARTS]],
+    runs: &[T],
+    len: usize,
+    add: fn(&mut [Compensated; PARTS], &[T]),
+    add_short: fn(&mut [[Compensated; PARTS]], &[T], usize),
+) {
+    if len < SHORT {
+        return add_short(cells, runs, len);
+    }
+    for (cells, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
+        let mut own = [Compensated::default(); PARTS];
+        add(&mut own, run);
+        merge(cells, &own);
+    }
+}
+
+#[inline(always)]
+fn merge<const PARTS: usize>(cells: &mut [Compensated; PARTS], others: &[Compensated; PARTS]) {
+    for (cell, other) in cells.iter_mut().zip(others) {
+        cell.merge(other);
     }
 }
 
@@ -251,7 +295,7 @@ macro_rules! float_totals {
     ($($t:ty as $read:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
         versions! {
             fn $run(cells: &mut [Compensated; 1], run: &[$read]) = float_run(cells, run);
-            fn $runs(cells: &mut [[Compensated; 1]], runs: &[$t], len: usize) = float_runs(cells, runs, len);
+            fn $runs(cells: &mut [[Compensated; 1]], runs: &[$read], len: usize) = short_runs(cells, runs, len);
             fn $rows(cells: &mut [Compensated], rows: &[$t]) = float_rows(cells, rows);
             fn $rows_onto(cells: &mut [Compensated], rows: &[$t]) = float_rows_onto(cells, rows);
         }
@@ -268,7 +312,7 @@ macro_rules! float_totals {
                 is_anywhere
             }
             fn add_runs(totals: &mut [Compensated], runs: &[$t], len: usize) {
-                $runs(bytemuck::cast_slice_mut(totals), runs, len);
+                float_runs(bytemuck::cast_slice_mut(totals), bytemuck::cast_slice(runs), len, $run, $runs);
             }
             fn add_rows(totals: &mut [Compensated], rows: &[$t]) {
                 $rows(totals, rows);
@@ -293,7 +337,7 @@ macro_rules! complex_totals {
     ($($t:ty, $part:ty as $read:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
         versions! {
             fn $run(cells: &mut Pair, run: &[$read]) = float_run(cells, run);
-            fn $runs(cells: &mut [Pair], runs: &[$part], len: usize) = float_runs(cells, runs, len);
+            fn $runs(cells: &mut [Pair], runs: &[$read], len: usize) = short_runs(cells, runs, len);
         }
         impl Total<$t> for Pair {
             const TAKES_ROWS_ONTO: bool = true;
@@ -305,7 +349,7 @@ macro_rules! complex_totals {
                 true
             }
             fn add_runs(totals: &mut [Pair], runs: &[$t], len: usize) {
-                $runs(totals, bytemuck::cast_slice(runs), 2 * len);
+                float_runs(totals, bytemuck::cast_slice(runs), 2 * len, $run, $runs);
             }
             fn add_rows(totals: &mut [Pair], rows: &[$t]) {
                 $rows(totals.as_flattened_mut(), bytemuck::cast_slice(rows));

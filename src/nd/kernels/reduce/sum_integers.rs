@@ -9,6 +9,8 @@ use crate::nd::dtype::Bool8;
 
 /// Lanes of a run.
 const LANES: usize = 32;
+/// Bytes from which on a run is read in quarters.
+const QUARTERED: usize = 64 << 10;
 /// Columns of rows that are worked on at a time.
 const STRIP: usize = 256;
 
@@ -108,8 +110,11 @@ fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
     for block in run.chunks(T::FIT.saturating_mul(LANES)) {
         let mut lanes = [T::Lane::default(); LANES];
         let (parts, rest) = block.as_chunks::<LANES>();
-        for numbers in parts {
-            for (lane, i) in lanes.iter_mut().zip(numbers) {
+        // Quarters side by side: a processor fetches four streams from memory sooner than one, if they are some pages apart.
+        let quarter = if std::mem::size_of_val(block) < QUARTERED { 0 } else { parts.len() / 4 };
+        for at in 0..parts.len() {
+            let at = if at < 4 * quarter { at % 4 * quarter + at / 4 } else { at };
+            for (lane, i) in lanes.iter_mut().zip(&parts[at]) {
                 *lane = i.add_to(*lane);
             }
         }
