@@ -37,7 +37,8 @@ impl Command for Recode {
         notes: &[
             "Elements, digest, attributes and expiry stay. `DRYRUN` does the work and throws it away. Without `CODEC` the \
              server's settings hold, as for `ND.SET`; without `CHUNK` chunks keep their shape, unless it is the one that the server \
-             chose: then it chooses again.",
+             chose: then it chooses again. Raw chunks as long as the `PIECES` that the array came in keep theirs; `CHUNK AUTO` has the \
+             server choose.",
             "Chunks that hold only the fill value are not looked at. Replicated as it came: a replica whose settings differ may \
              store the same elements otherwise.",
         ],
