@@ -23,6 +23,8 @@
 //! **Complex** numbers are two floats side by side, each part on its own (NumPy's mean of an infinite part makes the other
 //! one NaN, ours does not).
 
+use std::hint::black_box;
+
 use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
@@ -84,7 +86,7 @@ const STEPS: usize = 4;
 
 /// Adds numbers to lanes, one to each.
 #[inline(always)]
-fn add_lanes<T: Float, const N: usize>(lanes: &mut [f64; N], numbers: &[T]) {
+fn add_lanes<T: Float>(lanes: &mut [f64], numbers: &[T]) {
     for (lane, x) in lanes.iter_mut().zip(numbers) {
         *lane += x.widen();
     }
@@ -137,25 +139,19 @@ fn few<T: Float, const N: usize>(numbers: &[T]) -> [f64; N] {
     for numbers in whole {
         add_lanes(&mut lanes, numbers);
     }
-    add_lanes(&mut lanes, rest);
+    // The compiler may not look through memory here: seeing that few are left over, it would take all lanes one by one.
+    let mut lanes = black_box(lanes);
+    let (fours, last) = rest.as_chunks::<4>();
+    for (lanes, numbers) in lanes.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+        add_lanes(lanes, numbers);
+    }
+    add_lanes(&mut lanes[4 * fours.len()..], last);
     lanes
 }
 
-/// Adds a run of numbers that belong to `PARTS` cells in turn (2 for complex).
+/// Adds the spans of a run of numbers that belong to `PARTS` cells in turn (2 for complex), and answers how many numbers they are.
 #[inline(always)]
-fn float_run<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) {
-    if run.len() < SHORT {
-        return add_halved(cells, few::<T, 8>(run));
-    }
-    let rest = if run.len() < STREAMS * STREAM { run } else { add_spans(cells, run) };
-    for block in rest.chunks(BLOCK) {
-        add_halved(cells, few::<T, LANES>(block));
-    }
-}
-
-/// Adds the spans of a run, and answers what is left over.
-#[inline(always)]
-fn add_spans<'a, T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &'a [T]) -> &'a [T] {
+fn spans<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) -> usize {
     let mut rest = run;
     for quarter in QUARTERS {
         while let Some((span, after)) = rest.split_at_checked(STREAMS * quarter) {
@@ -165,7 +161,15 @@ fn add_spans<'a, T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS],
             rest = after;
         }
     }
-    rest
+    run.len() - rest.len()
+}
+
+/// Adds what is left over.
+#[inline(always)]
+fn blocks<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], rest: &[T]) {
+    for block in rest.chunks(BLOCK) {
+        add_halved(cells, few::<T, LANES>(block));
+    }
 }
 
 /// Merges into each cell what its run of `len` numbers, less than [`SHORT`], gives an empty one.
@@ -178,22 +182,37 @@ fn short_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], 
     }
 }
 
-/// [`short_runs`] of any length. A long run is worth a call of its own; that call and the loop around it as one function would be more
-/// than the compiler keeps in wide registers.
-fn float_runs<T: Float, const PARTS: usize>(
-    cells: &mut [[Compensated; PARTS]],
-    runs: &[T],
-    len: usize,
-    add: fn(&mut [Compensated; PARTS], &[T]),
-    add_short: fn(&mut [[Compensated; PARTS]], &[T], usize),
-) {
-    if len < SHORT {
-        return add_short(cells, runs, len);
+/// The loops over runs, each compiled by itself: together they are more than the compiler keeps in wide registers.
+struct Loops<T, const PARTS: usize> {
+    spans: fn(&mut [Compensated; PARTS], &[T]) -> usize,
+    blocks: fn(&mut [Compensated; PARTS], &[T]),
+    short_runs: fn(&mut [[Compensated; PARTS]], &[T], usize),
+}
+
+impl<T, const PARTS: usize> Loops<T, PARTS> {
+    fn add_run(&self, cells: &mut [Compensated; PARTS], run: &[T]) {
+        if run.len() < SHORT {
+            if !run.is_empty() {
+                (self.short_runs)(std::slice::from_mut(cells), run, run.len());
+            }
+            return;
+        }
+        let done = if run.len() < STREAMS * STREAM { 0 } else { (self.spans)(cells, run) };
+        if done < run.len() {
+            (self.blocks)(cells, &run[done..]);
+        }
     }
-    for (cells, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
-        let mut own = [Compensated::default(); PARTS];
-        add(&mut own, run);
-        merge(cells, &own);
+
+    /// Merges into each cell what its run of `len` numbers gives an empty one.
+    fn add_runs(&self, cells: &mut [[Compensated; PARTS]], runs: &[T], len: usize) {
+        if len < SHORT {
+            return (self.short_runs)(cells, runs, len);
+        }
+        for (cells, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
+            let mut own = [Compensated::default(); PARTS];
+            self.add_run(&mut own, run);
+            merge(cells, &own);
+        }
     }
 }
 
@@ -292,27 +311,29 @@ fn total_columns<T: Float, const COLUMNS: usize>(
 }
 
 macro_rules! float_totals {
-    ($($t:ty as $read:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
+    ($($t:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident $rows_onto:ident;)*) => {$(
         versions! {
-            fn $run(cells: &mut [Compensated; 1], run: &[$read]) = float_run(cells, run);
-            fn $runs(cells: &mut [[Compensated; 1]], runs: &[$read], len: usize) = short_runs(cells, runs, len);
+            fn $spans(cells: &mut [Compensated; 1], run: &[$read]) -> usize = spans(cells, run);
+            fn $blocks(cells: &mut [Compensated; 1], rest: &[$read]) = blocks(cells, rest);
+            fn $short(cells: &mut [[Compensated; 1]], runs: &[$read], len: usize) = short_runs(cells, runs, len);
             fn $rows(cells: &mut [Compensated], rows: &[$t]) = float_rows(cells, rows);
             fn $rows_onto(cells: &mut [Compensated], rows: &[$t]) = float_rows_onto(cells, rows);
         }
+        const $loops: Loops<$read, 1> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
         impl Total<$t> for Compensated {
             const TAKES_ROWS_ONTO: bool = true;
             fn add_run(&mut self, run: &[$t]) {
-                $run(std::array::from_mut(self), bytemuck::cast_slice(run));
+                $loops.add_run(std::array::from_mut(self), bytemuck::cast_slice(run));
             }
             fn add_bytes(&mut self, run: &[u8]) -> bool {
                 let is_anywhere = std::mem::align_of::<$read>() == 1;
                 if is_anywhere {
-                    $run(std::array::from_mut(self), bytemuck::cast_slice(run));
+                    $loops.add_run(std::array::from_mut(self), bytemuck::cast_slice(run));
                 }
                 is_anywhere
             }
             fn add_runs(totals: &mut [Compensated], runs: &[$t], len: usize) {
-                float_runs(bytemuck::cast_slice_mut(totals), bytemuck::cast_slice(runs), len, $run, $runs);
+                $loops.add_runs(bytemuck::cast_slice_mut(totals), bytemuck::cast_slice(runs), len);
             }
             fn add_rows(totals: &mut [Compensated], rows: &[$t]) {
                 $rows(totals, rows);
@@ -327,29 +348,31 @@ macro_rules! float_totals {
     )*};
 }
 float_totals! {
-    f16 as f16: run_f16 runs_f16 rows_f16 rows_onto_f16;
-    bf16 as bf16: run_bf16 runs_bf16 rows_bf16 rows_onto_bf16;
-    f32 as [u8; 4]: run_f32 runs_f32 rows_f32 rows_onto_f32;
-    f64 as [u8; 8]: run_f64 runs_f64 rows_f64 rows_onto_f64;
+    f16 as f16: F16 spans_f16 blocks_f16 short_f16 rows_f16 rows_onto_f16;
+    bf16 as bf16: BF16 spans_bf16 blocks_bf16 short_bf16 rows_bf16 rows_onto_bf16;
+    f32 as [u8; 4]: F32 spans_f32 blocks_f32 short_f32 rows_f32 rows_onto_f32;
+    f64 as [u8; 8]: F64 spans_f64 blocks_f64 short_f64 rows_f64 rows_onto_f64;
 }
 
 macro_rules! complex_totals {
-    ($($t:ty, $part:ty as $read:ty: $run:ident $runs:ident $rows:ident $rows_onto:ident;)*) => {$(
+    ($($t:ty, $part:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident $rows_onto:ident;)*) => {$(
         versions! {
-            fn $run(cells: &mut Pair, run: &[$read]) = float_run(cells, run);
-            fn $runs(cells: &mut [Pair], runs: &[$read], len: usize) = short_runs(cells, runs, len);
+            fn $spans(cells: &mut Pair, run: &[$read]) -> usize = spans(cells, run);
+            fn $blocks(cells: &mut Pair, rest: &[$read]) = blocks(cells, rest);
+            fn $short(cells: &mut [Pair], runs: &[$read], len: usize) = short_runs(cells, runs, len);
         }
+        const $loops: Loops<$read, 2> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
         impl Total<$t> for Pair {
             const TAKES_ROWS_ONTO: bool = true;
             fn add_run(&mut self, run: &[$t]) {
-                $run(self, bytemuck::cast_slice(run));
+                $loops.add_run(self, bytemuck::cast_slice(run));
             }
             fn add_bytes(&mut self, run: &[u8]) -> bool {
-                $run(self, bytemuck::cast_slice(run));
+                $loops.add_run(self, bytemuck::cast_slice(run));
                 true
             }
             fn add_runs(totals: &mut [Pair], runs: &[$t], len: usize) {
-                float_runs(totals, bytemuck::cast_slice(runs), 2 * len, $run, $runs);
+                $loops.add_runs(totals, bytemuck::cast_slice(runs), 2 * len);
             }
             fn add_rows(totals: &mut [Pair], rows: &[$t]) {
                 $rows(totals.as_flattened_mut(), bytemuck::cast_slice(rows));
@@ -365,6 +388,6 @@ macro_rules! complex_totals {
     )*};
 }
 complex_totals! {
-    Complex32, f32 as [u8; 4]: run_c64 runs_c64 rows_f32 rows_onto_f32;
-    Complex64, f64 as [u8; 8]: run_c128 runs_c128 rows_f64 rows_onto_f64;
+    Complex32, f32 as [u8; 4]: C64 spans_c64 blocks_c64 short_c64 rows_f32 rows_onto_f32;
+    Complex64, f64 as [u8; 8]: C128 spans_c128 blocks_c128 short_c128 rows_f64 rows_onto_f64;
 }
