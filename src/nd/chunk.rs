@@ -329,9 +329,23 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return Ok(f(&Opened::Elements(self.stored_bytes())));
         }
-        if let Some(elements) = self.kept(number, nbytes, itemsize)?.as_ref().and_then(|kept| kept.bytes(nbytes)) {
-            return Ok(f(&Opened::Elements(elements)));
+        match self.kept(number, nbytes, itemsize)?.as_ref().and_then(|kept| kept.bytes(nbytes)) {
+            Some(elements) => Ok(f(&Opened::Elements(elements))),
+            None => self.with_opened(number, nbytes, itemsize, f),
         }
+    }
+
+    /// [`Chunk::with_parts`] for a read of more chunks than can be kept decoded.
+    ///
+    /// # Errors
+    /// As [`Chunk::with_elements`].
+    pub fn with_opened<R>(
+        &self,
+        number: u64,
+        nbytes: usize,
+        itemsize: usize,
+        f: impl FnOnce(&Opened<'_>) -> R,
+    ) -> Result<R> {
         let mut words = DECODED.take();
         words.resize(memory::words_for(nbytes).max(words.len()), 0);
         let room = memory::bytes_mut(&mut words, nbytes);

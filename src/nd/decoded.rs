@@ -87,6 +87,11 @@ pub fn find(stamp: u64) -> Option<Decoded> {
     }
 }
 
+/// Whether chunks of so many bytes together may all be here, beside others.
+pub fn may_hold(nbytes: usize) -> bool {
+    nbytes <= ROOM.load(Ordering::Relaxed) / 2
+}
+
 /// Whether a read of so many bytes is short enough to ask here for its chunks.
 pub fn is_short(nbytes: usize) -> bool {
     nbytes <= ROOM.load(Ordering::Relaxed) / (2 * SHARE)

@@ -6,7 +6,8 @@
 
 use super::{Array, Chunks, Effort};
 use crate::nd::chunk::Chunk;
-use crate::nd::codec::{fill_with, Encoding};
+use crate::nd::codec::{fill_with, Encoding, Opened};
+use crate::nd::decoded;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::Grid;
 use crate::nd::index::{normalize_axes, Advanced, Selection};
@@ -313,6 +314,7 @@ impl Array {
         out: &mut [u8],
     ) -> Result<()> {
         let itemsize = self.dtype.itemsize();
+        let may_keep = decoded::may_hold(groups.len().saturating_mul(self.chunk_bytes(chunks)));
         // Calls `put` with each row's place in the output, and what writes it.
         let each = |group: &[Waiting], put: &mut Put<'_>| {
             interrupt::check()?;
@@ -320,18 +322,26 @@ impl Array {
             let Some(chunk) = chunks.map.get(&number) else { return Ok(()) }; // it was there before
             let nbytes = grid.chunk(number).size() * itemsize;
             if group.len() > FEW || group.len() * row > nbytes / 4 {
-                return chunk.with_some_elements(number, nbytes, itemsize, |elements| {
+                let copy = |elements: &[u8]| {
                     group.iter().for_each(|w| {
                         put(w.out, &|out: &mut [u8]| out.copy_from_slice(&elements[w.row * row..][..row]));
                     });
                     Ok(())
-                });
+                };
+                return match may_keep {
+                    true => chunk.with_some_elements(number, nbytes, itemsize, copy),
+                    false => chunk.with_elements(number, nbytes, itemsize, copy),
+                };
             }
-            chunk.with_parts(number, nbytes, itemsize, |opened| {
+            let copy = |opened: &Opened<'_>| {
                 group
                     .iter()
                     .for_each(|w| put(w.out, &|out: &mut [u8]| opened.part(itemsize, w.row * row / itemsize, out)));
-            })
+            };
+            match may_keep {
+                true => chunk.with_parts(number, nbytes, itemsize, copy),
+                false => chunk.with_opened(number, nbytes, itemsize, copy),
+            }
         };
         if helpers == 0 {
             let mut put = |at: usize, write: &dyn Fn(&mut [u8])| write(&mut out[at * row..][..row]);
