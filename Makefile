@@ -44,7 +44,7 @@ bench: setup ## compares with plain Redis commands; the table is docs/BENCHMARKS
 	cargo bench --locked --bench redis -- --write $(ARGS)
 
 benchquick: setup ## runs every row of the benchmarks once, to see that it works
-	cargo bench --locked --bench redis -- --quick
+	cargo bench --locked --profile dev --bench redis -- --quick
 
 bench-reduce: venv ## compares the reductions with NumPy in process, one thread each
 	cargo bench --locked --no-default-features --bench reduce -- $(ARGS)
