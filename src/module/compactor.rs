@@ -175,7 +175,7 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) {
 }
 
 unsafe extern "C" fn cron(ctx: *mut raw::RedisModuleCtx, _event: raw::RedisModuleEvent, _sub: u64, _data: *mut c_void) {
-    held::sweep();
+    guard("freeing strings", || (), held::sweep);
     guard("the server's tick", || (), config::share_out_memory);
     guard("the compactor", || (), || COMPACTOR.with_borrow_mut(|c| c.step(ctx)));
 }
@@ -317,7 +317,8 @@ impl Compactor {
                         self.found.push_front(array);
                         break; // enough chunks were looked at for now
                     }
-                    None => settle(ctx, &array),
+                    None if settle(ctx, &mut array) => {}
+                    None => self.found.push_front(array),
                 }
                 continue;
             }
@@ -354,13 +355,7 @@ impl Compactor {
                 }
                 match Arc::get_mut(held) {
                     None => Outcome::Busy,
-                    Some(held) => {
-                        let saved = held.put_smaller(stretch);
-                        if stretch.next.is_none() && !array.is_again && held.is_parted() {
-                            (stretch.next, array.is_again) = (Some(0), true);
-                        }
-                        Outcome::Saved(saved)
-                    }
+                    Some(held) => Outcome::Saved(held.put_smaller(stretch)),
                 }
             });
             match outcome {
@@ -374,13 +369,16 @@ impl Compactor {
                     COMPACTED.bytes.fetch_add(saved.bytes, Ordering::Relaxed);
                     array.saved.chunks += saved.chunks;
                     array.saved.bytes += saved.bytes;
-                    match stretch.next {
+                    let is_done = match stretch.next {
                         Some(next) => {
                             array.next = next;
-                            let rest = Found { key: std::mem::take(&mut array.key), ..*array };
-                            self.found.push_front(rest);
+                            false
                         }
                         None => settle(ctx, array),
+                    };
+                    if !is_done {
+                        let rest = Found { key: std::mem::take(&mut array.key), ..*array };
+                        self.found.push_front(rest);
                     }
                 }
             }
@@ -420,15 +418,24 @@ enum Outcome {
     Saved(Saved),
 }
 
-/// All chunks of an array were gone through.
-fn settle(ctx: *mut raw::RedisModuleCtx, array: &Found) {
-    db::visit_quietly(ctx, array.db, &array.key, |held| {
-        if held.is_at_rest_since(array.since) {
-            held.settle();
-            COMPACTED.examined.fetch_add(1, Ordering::Relaxed);
-            COMPACTED.arrays.fetch_add(usize::from(array.saved.chunks > 0), Ordering::Relaxed);
+/// All chunks of an array were gone through. False, and it is to be gone through once more, where some are alone in a string.
+fn settle(ctx: *mut raw::RedisModuleCtx, array: &mut Found) -> bool {
+    let is_done = db::visit_quietly(ctx, array.db, &array.key, |held| {
+        if !held.is_at_rest_since(array.since) {
+            return true;
         }
+        if !array.is_again && held.is_parted() {
+            return false;
+        }
+        held.settle();
+        COMPACTED.examined.fetch_add(1, Ordering::Relaxed);
+        COMPACTED.arrays.fetch_add(usize::from(array.saved.chunks > 0), Ordering::Relaxed);
+        true
     });
+    if is_done == Some(false) {
+        (array.next, array.is_again) = (0, true);
+    }
+    is_done != Some(false)
 }
 
 /// What a look through the keys takes with it.

@@ -35,6 +35,8 @@ thread_local! {
     static IS_MAIN: Cell<bool> = const { Cell::new(false) };
     /// What a sweep left for the next one.
     static LEFT: RefCell<Vec<Dropped>> = const { RefCell::new(Vec::new()) };
+    /// Whether the next one has been asked for.
+    static HAS_TIMER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A context for timers.
@@ -119,10 +121,6 @@ unsafe extern "C" fn paused(_ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) 
     guard("freeing strings", || (), sweep);
 }
 
-thread_local! {
-    static HAS_TIMER: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Frees what other threads let go of, for as long as [`A_WHILE`], and comes back for the rest: a database that was flushed may have
 /// kept thousands. On the main thread.
 pub fn sweep() {
@@ -154,7 +152,7 @@ pub fn sweep() {
 pub struct Strings<'a> {
     argv: &'a [NonNull<raw::RedisModuleString>],
     /// The argument that was asked for last, and whether it is kept: most questions are about the same one, or the next.
-    last: RefCell<(usize, Option<Arc<Held>>)>,
+    last: RefCell<Option<(usize, Option<Arc<Held>>)>>,
 }
 
 // SAFETY: what can be changed is looked at on the main thread alone; elsewhere nothing is lent.
@@ -163,7 +161,7 @@ unsafe impl Sync for Strings<'_> {}
 impl<'a> Strings<'a> {
     /// Those of a call, the command's name among them, which live until it returns.
     pub fn new(argv: &'a [NonNull<raw::RedisModuleString>]) -> Strings<'a> {
-        Strings { argv, last: RefCell::new((usize::MAX, None)) }
+        Strings { argv, last: RefCell::new(None) }
     }
 
     /// Where the argument stands that these bytes are part of.
@@ -174,7 +172,6 @@ impl<'a> Strings<'a> {
             let outer = unsafe { bytes_of(self.argv[*i].as_ptr()) }.as_ptr_range();
             outer.start <= inner.start && inner.end <= outer.end
         };
-        let from = from.min(self.argv.len());
         (from..self.argv.len()).chain(0..from).find(holds)
     }
 }
@@ -185,12 +182,15 @@ impl Lender for Strings<'_> {
             return None;
         }
         let mut last = self.last.borrow_mut();
-        let from = if last.0 == usize::MAX { 0 } else { last.0 };
-        let at = self.find(bytes, from)?;
-        if last.0 != at {
-            *last = (at, hold(self.argv[at]).map(Arc::new));
-        }
-        let held = last.1.clone()?;
+        let at = self.find(bytes, last.as_ref().map_or(0, |(i, _)| *i))?;
+        let held = match &*last {
+            Some((i, held)) if *i == at => held.clone(),
+            _ => {
+                let held = hold(self.argv[at]).map(Arc::new);
+                *last = Some((at, held.clone()));
+                held
+            }
+        }?;
         let start = bytes.as_ptr().addr().checked_sub(held.start.as_ptr().addr())?;
         Lent::new(held, start, bytes.len())
     }

@@ -309,8 +309,8 @@ impl Chunk {
         itemsize: usize,
         f: impl FnOnce(&[u8]) -> Result<R>,
     ) -> Result<R> {
-        match self.kept(number, nbytes, itemsize)?.as_ref().and_then(|kept| kept.bytes(nbytes)) {
-            Some(elements) => f(elements),
+        match self.kept(number, nbytes, itemsize)? {
+            Some(kept) => f(kept.bytes()),
             None => self.with_elements(number, nbytes, itemsize, f),
         }
     }
@@ -329,8 +329,8 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return Ok(f(&Opened::Elements(self.stored_bytes())));
         }
-        match self.kept(number, nbytes, itemsize)?.as_ref().and_then(|kept| kept.bytes(nbytes)) {
-            Some(elements) => Ok(f(&Opened::Elements(elements))),
+        match self.kept(number, nbytes, itemsize)? {
+            Some(kept) => Ok(f(&Opened::Elements(kept.bytes()))),
             None => self.with_opened(number, nbytes, itemsize, f),
         }
     }
@@ -362,10 +362,10 @@ impl Chunk {
     /// As [`Chunk::with_elements`].
     pub fn copy_kept(&self, number: u64, nbytes: usize, itemsize: usize, from: usize, out: &mut [u8]) -> Result<bool> {
         let kept = self.kept(number, nbytes, itemsize)?;
-        let elements =
-            kept.as_ref().and_then(|kept| kept.bytes(nbytes)).and_then(|bytes| bytes.get(from..)?.get(..out.len()));
-        elements.inspect(|elements| out.copy_from_slice(elements));
-        Ok(elements.is_some())
+        if let Some(kept) = &kept {
+            out.copy_from_slice(&kept.bytes()[from..][..out.len()]);
+        }
+        Ok(kept.is_some())
     }
 
     /// The elements, if they are kept decoded, or shall be from now on.
@@ -373,7 +373,8 @@ impl Chunk {
         if !self.0.encoding.is_encoded() {
             return Ok(None);
         }
-        if let Some(found) = decoded::find(self.0.stamp) {
+        // The same chunk is always as long.
+        if let Some(found) = decoded::find(self.0.stamp).filter(|found| found.bytes().len() == nbytes) {
             stats::CHUNKS_FOUND_DECODED.fetch_add(1, Ordering::Relaxed);
             return Ok(Some(found));
         }
@@ -384,7 +385,7 @@ impl Chunk {
         let Ok(mut elements) = memory::buffer_zeroed(nbytes) else { return Ok(None) };
         self.decode_counted(number, itemsize, memory::bytes_mut(&mut elements, nbytes))?;
         self.0.is_kept.store(true, Ordering::Relaxed);
-        Ok(Some(decoded::keep(self.0.stamp, elements)))
+        Ok(Some(decoded::keep(self.0.stamp, elements, nbytes)))
     }
 
     /// The same elements as `chooser` would have them, where that takes at least a tenth less memory. A chunk whose checksum

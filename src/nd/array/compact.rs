@@ -143,8 +143,8 @@ impl Array {
         saved
     }
 
-    /// Whether chunks that were made smaller have left a string in which others still are: it is free when those are put in again
-    /// that another round of stretches makes.
+    /// Whether chunks that were made smaller have left a string in which others still are. Those leave it too in the stretches of
+    /// another round.
     pub fn is_parted(&self) -> bool {
         self.chunks().is_some_and(Chunks::is_parted)
     }
