@@ -301,6 +301,27 @@ fn pieces_are_kept_but_for_the_odd_one() {
 }
 
 #[test]
+fn what_lies_between_the_pieces_of_a_large_array_goes_soon_after_it() {
+    let server = Server::start();
+    let mut client = server.client();
+    let before = used_memory(&mut client);
+    let elements = noise("uint8", 24 << 20, 3);
+    for codec in ["raw", "lz4"] {
+        let mut call: Vec<Vec<u8>> =
+            ["ND.SET", "a", "uint8", &elements.len().to_string(), "PIECES", "96"].map(|w| w.as_bytes().to_vec()).into();
+        call.extend(elements.chunks(256 << 10).map(<[u8]>::to_vec));
+        call.extend(["CODEC", codec].map(|w| w.as_bytes().to_vec()));
+        client.ok(&call);
+        let Value::Array(reply) = client.ok(&["ND.GET", "a", "PIECES"]) else { panic!("no list") };
+        let Value::Array(pieces) = &reply[2] else { panic!("no list") };
+        assert!(pieces.iter().flat_map(Value::bytes).eq(&elements));
+    }
+    client.ok(&["DEL", "a"]);
+    wait_until(DEADLINE, "its memory is back", || used_memory(&mut client) < before + (1 << 20));
+    assert_eq!(count(&mut client, "strings_held"), 0);
+}
+
+#[test]
 fn a_write_never_shows_in_the_string_that_came_in() {
     let primary = Server::with().listen().start();
     let replica = Server::with().replica_of(&primary).start();

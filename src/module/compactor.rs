@@ -36,8 +36,8 @@ use triomphe::Arc;
 use super::config::{self, COMPACT_AFTER};
 use super::db;
 use super::ffi::{api, bytes_of, guard, log};
-use super::held;
 use super::priority::{self, Priority};
+use super::{held, spacers};
 use crate::nd::array::{Saved, Stretch};
 use crate::nd::chunk;
 
@@ -175,7 +175,14 @@ pub fn register(ctx: *mut raw::RedisModuleCtx) {
 }
 
 unsafe extern "C" fn cron(ctx: *mut raw::RedisModuleCtx, _event: raw::RedisModuleEvent, _sub: u64, _data: *mut c_void) {
-    guard("freeing strings", || (), held::sweep);
+    guard(
+        "freeing strings",
+        || (),
+        || {
+            held::sweep();
+            spacers::tick();
+        },
+    );
     guard("the server's tick", || (), config::share_out_memory);
     guard("the compactor", || (), || COMPACTOR.with_borrow_mut(|c| c.step(ctx)));
 }

@@ -72,9 +72,13 @@ const FULL: f32 = 0.9;
 
 /// Says how much memory decoded chunks may take now. Called on the main thread, at every tick of the server's clock.
 pub fn share_out_memory() {
+    decoded::set_room(if is_memory_short() { 0 } else { DECODED_BYTES.get() });
+}
+
+/// Whether nothing should be kept in memory for later. Asked on the main thread.
+pub fn is_memory_short() -> bool {
     // SAFETY: on the main thread; the answer is 0 where there is no limit.
-    let used = unsafe { api!(RedisModule_GetUsedMemoryRatio()) };
-    decoded::set_room(if used > FULL { 0 } else { DECODED_BYTES.get() });
+    unsafe { api!(RedisModule_GetUsedMemoryRatio()) > FULL }
 }
 
 /// One of a list of words.

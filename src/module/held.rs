@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use redis_module::raw;
 
 use super::ffi::{api, bytes_of, guard};
+use super::{config, spacers};
 use crate::nd::lent::{Keeper, Lender, Lent};
 use crate::nd::memory;
 
@@ -162,6 +163,22 @@ impl<'a> Strings<'a> {
     /// Those of a call, the command's name among them, which live until it returns.
     pub fn new(argv: &'a [NonNull<raw::RedisModuleString>]) -> Strings<'a> {
         Strings { argv, last: RefCell::new(None) }
+    }
+
+    /// Says that an array was read from these pieces. Some of them are kept for a moment longer than the array or the call
+    /// needs them, where that has the server's allocator keep the memory of the others (see [`spacers`]).
+    pub fn space_out(&self, pieces: &[&[u8]]) {
+        let total: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if total < spacers::GIVEN_BACK || !IS_MAIN.get() || config::is_memory_short() {
+            return;
+        }
+        let mut from = 0;
+        for piece in pieces.iter().filter(|piece| spacers::is_border(piece)) {
+            if let Some(at) = self.find(piece, from) {
+                spacers::keep(self.argv[at], piece.len());
+                from = at + 1;
+            }
+        }
     }
 
     /// Where the argument stands that these bytes are part of.

@@ -147,7 +147,11 @@ pub fn with_source<R>(elements: &Elements<'_>, strings: &Strings<'_>, f: impl Fn
     match elements {
         Elements::Borrowed(bytes) => f(&mut SliceSource::lent(bytes, strings)),
         Elements::Owned(bytes) => f(&mut SliceSource::new(bytes)),
-        Elements::Pieces(pieces) => f(&mut PiecesSource::lent(pieces, strings)),
+        Elements::Pieces(pieces) => {
+            let outcome = f(&mut PiecesSource::lent(pieces, strings));
+            strings.space_out(pieces);
+            outcome
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod pool;
 mod priority;
 mod register;
 mod reply;
+mod spacers;
 pub mod spec;
 mod values;
 

@@ -12,6 +12,7 @@ use super::cost::{Cost, Work};
 use super::error::Result;
 use super::input::check_bytes;
 use super::reply::Reply;
+use super::spacers;
 use crate::nd::array::{Array, Effort};
 use crate::nd::chunk;
 use crate::nd::dtype::{Dtype, Kind};
@@ -101,11 +102,17 @@ impl Drop for Scratch {
     }
 }
 
+fn bulk_piece(reply: &Reply, piece: &[u8]) {
+    reply.bulk(piece);
+    spacers::block_written(piece.len());
+}
+
 /// Gives back the memory that the thread keeps from reply to reply.
 pub fn release_scratch() {
     JOINED.take();
     SCRATCH.take();
     chunk::release_scratch();
+    spacers::release();
 }
 
 impl Format {
@@ -456,7 +463,7 @@ impl<'a> Content<'a> {
             }
             done += more;
             let whole = if done == total { have } else { have / PIECE * PIECE };
-            joined[..whole].chunks(PIECE).for_each(|piece| reply.bulk(piece));
+            joined[..whole].chunks(PIECE).for_each(|piece| bulk_piece(reply, piece));
             sent += whole.div_ceil(PIECE);
             joined.copy_within(whole..have, 0);
             waiting = have - whole;
@@ -489,10 +496,10 @@ impl<'a> Content<'a> {
                     continue;
                 }
                 if joined.is_empty() {
-                    reply.bulk(part); // one run in memory: not joined first
+                    bulk_piece(reply, part); // one run in memory: not joined first
                 } else {
                     joined.extend_from_slice(part);
-                    reply.bulk(&joined);
+                    bulk_piece(reply, &joined);
                     joined.clear();
                 }
                 sent += 1;

@@ -26,6 +26,7 @@ use super::ffi::log;
 use super::output;
 use super::priority::{self, Priority};
 use super::reply::Reply;
+use super::spacers;
 use crate::nd::parallel;
 
 /// Jobs that wait at most; each client has at most one.
@@ -119,6 +120,7 @@ fn start() -> Option<Sender<Task>> {
 /// A worker's life.
 fn serve(tasks: &Receiver<Task>) {
     priority::lower(Priority::Worker);
+    spacers::begin();
     loop {
         let task = match tasks.recv_timeout(IDLE) {
             Err(RecvTimeoutError::Timeout) => {
