@@ -41,9 +41,11 @@ lint: setup ## rustfmt, clippy and rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 bench: setup ## compares with plain Redis commands; the table is docs/BENCHMARKS.md
+	cargo build --locked --release --example floor
 	cargo bench --locked --bench redis -- --write $(ARGS)
 
 benchquick: setup ## runs every row of the benchmarks once, to see that it works
+	cargo build --locked --example floor
 	cargo bench --locked --profile dev --bench redis -- --quick
 
 bench-reduce: venv ## compares the reductions with NumPy in process, one thread each

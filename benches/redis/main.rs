@@ -29,6 +29,9 @@ use system::Others;
 
 const LIBRARY: &str = "libredis_ndarray.so";
 
+/// The module that does nothing, of benches/floor.rs.
+const FLOOR: &str = "libfloor.so";
+
 /// Cores' worth of other work that still counts as a quiet machine.
 const QUIET: f64 = 0.1;
 
@@ -44,6 +47,7 @@ Compares the module's commands with what one would do on plain Redis keys, on pr
   --write-to FILE   write the same page elsewhere (any rows)
   --module FILE     the module (default: the one built with this program)
   --no-module       load no module; rows that need it fail
+  --floor FILE      the module of benches/floor.rs (default: the one built with this program)
   --server FILE     the server's binary (default: $REDIS_SERVER, or redis-server in the PATH)
   --unix            connect over a unix socket (default: loopback TCP)
   --dir FOLDER      where the servers keep their files (default: the folder for temporary files)
@@ -93,6 +97,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
         settings: Settings {
             binary: std::env::var_os("REDIS_SERVER").map_or_else(|| "redis-server".into(), PathBuf::from),
             module: None,
+            floor: None,
             unix: false,
             dir: std::env::temp_dir(),
             cores: None,
@@ -115,6 +120,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--write-to" => options.write = Some(value()?.into()),
             "--module" => options.settings.module = Some(value()?.into()),
             "--no-module" => options.plain = true,
+            "--floor" => options.settings.floor = Some(value()?.into()),
             "--server" => options.settings.binary = value()?.into(),
             "--unix" => options.settings.unix = true,
             "--dir" => options.settings.dir = value()?.into(),
@@ -151,7 +157,13 @@ fn run(options: Options) -> Result<usize, String> {
     settings.module = match (plain, settings.module) {
         (true, _) => None,
         (false, Some(module)) => Some(module.canonicalize().map_err(|e| format!("{}: {e}", module.display()))?),
-        (false, None) => Some(built_module()?),
+        (false, None) => Some(built(LIBRARY).ok_or_else(|| not_built(LIBRARY, "--module"))?),
+    };
+    let needs_floor = rows.iter().any(|row| row.id.starts_with(rows::floor::ID));
+    settings.floor = match settings.floor {
+        Some(floor) => Some(floor.canonicalize().map_err(|e| format!("{}: {e}", floor.display()))?),
+        None if needs_floor => Some(built(FLOOR).ok_or_else(|| not_built(FLOOR, "--floor"))?),
+        None => None,
     };
     let cores = system::cores().map_err(|e| e.to_string())?;
     if let [first, .., last] = cores[..] {
@@ -217,16 +229,15 @@ fn measure_row(row: Row, settings: &Settings, effort: &Effort) -> Outcome {
     Outcome { section, id, target, unit, names, numbers }
 }
 
-/// The module that cargo built beside this program (which stands in `deps`), or one folder up.
-fn built_module() -> Result<PathBuf, String> {
-    let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    program
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(LIBRARY))
-        .find(|path| path.exists())
-        .ok_or_else(|| format!("no {LIBRARY} beside this program: build it, or name it with --module"))
+/// A library that cargo built beside this program (which stands in `deps`), one folder up, or among the examples there.
+fn built(library: &str) -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folders = program.ancestors().skip(1).take(2);
+    folders.flat_map(|folder| [folder.join(library), folder.join("examples").join(library)]).find(|path| path.exists())
+}
+
+fn not_built(library: &str, option: &str) -> String {
+    format!("no {library} beside this program: build it (`make bench` does), or name it with {option}")
 }
 
 /// Starts a server once, to see that it can be and what it calls itself.

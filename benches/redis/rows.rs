@@ -2,6 +2,7 @@
 
 mod batches;
 mod crowd;
+pub mod floor;
 mod grown;
 mod large;
 mod parts;
@@ -89,6 +90,9 @@ pub struct Row {
     pub kind: Kind,
 }
 
+/// What the module's commands begin with.
+const ND: &str = "ND";
+
 /// Every row.
 pub fn all(scale: Scale) -> Vec<Row> {
     let mut rows = small::rows(scale);
@@ -100,6 +104,7 @@ pub fn all(scale: Scale) -> Vec<Row> {
     rows.extend(batches::rows(scale));
     rows.extend(stored::rows(scale));
     rows.extend(crowd::rows(scale));
+    rows.extend(floor::rows(scale));
     let mut sections = Vec::new();
     for row in &rows {
         if !sections.contains(&row.section) {

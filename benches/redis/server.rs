@@ -24,6 +24,8 @@ pub struct Settings {
     pub binary: PathBuf,
     /// The module, unless the rows need none.
     pub module: Option<PathBuf>,
+    /// The module of benches/floor.rs, where rows need it.
+    pub floor: Option<PathBuf>,
     /// Whether to connect over a unix socket, not over loopback TCP.
     pub unix: bool,
     /// The folder for the servers' folders.
@@ -103,7 +105,7 @@ fn spawn(settings: &Settings, dir: &Path, port: u16) -> io::Result<Child> {
     if port == 0 {
         command.arg("--unixsocket").arg(dir.join("socket"));
     }
-    if let Some(module) = &settings.module {
+    for module in [&settings.module, &settings.floor].into_iter().flatten() {
         command.arg("--loadmodule").arg(module);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -124,7 +124,15 @@ impl Format {
         Some(format)
     }
 
+    #[inline]
     fn of_word(word: &[u8]) -> Option<Format> {
+        match word {
+            b"BLOB" => Some(Format::Blob), // what most calls ask for, as they write it
+            _ => Format::of_word_in_any_case(word),
+        }
+    }
+
+    fn of_word_in_any_case(word: &[u8]) -> Option<Format> {
         let mut upper = [0; 6];
         let upper = upper.get_mut(..word.len())?;
         upper.copy_from_slice(word);

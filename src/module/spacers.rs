@@ -39,7 +39,7 @@ const APART: usize = 3 << 20;
 const MOST_SPACERS: usize = 512;
 
 /// Arguments across a multiple of this are borders: the stretches between them are short enough.
-const BORDERS: usize = 4 << 20;
+const BORDERS: usize = 7 << 20;
 
 /// Longer arguments are not kept: between those, each is long enough for itself.
 const LONGEST: usize = 1 << 20;

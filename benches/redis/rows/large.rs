@@ -3,6 +3,7 @@
 //! *raw* is noise that is kept as it is; *compressible* counts up, so the server compresses it on the way in and
 //! decompresses it on the way out, which SET and GET do not do: it buys memory and disk, not speed.
 
+use super::floor::Floor;
 use super::{key, Kind, Row, Scale, Target, Unit};
 use crate::client::Traffic;
 use crate::measure::{Pair, Side};
@@ -104,6 +105,45 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         });
     }
     rows
+}
+
+/// The pieces as strings of the server's own, all in one command.
+pub fn floor(scale: Scale) -> Vec<Floor> {
+    let [large, huge] = [scale.pick(8, 1) * MIB, scale.pick(64, 2) * MIB];
+    let mset = |size| Pair::new(mset(size), set(size, 's', Content::Raw));
+    let mget = |size| Pair::new(mget(size), get(size, 's', Content::Raw)).same();
+    vec![
+        ("mset/8MiB", Box::new(move || mset(large))),
+        ("mget/8MiB", Box::new(move || mget(large))),
+        ("mset/64MiB", Box::new(move || mset(huge))),
+        ("mget/64MiB", Box::new(move || mget(huge))),
+    ]
+}
+
+/// One command with the names of all pieces, and the pieces where they are to be sent.
+fn of_pieces(command: &[u8], size: usize, piece: usize, has_values: bool) -> Traffic {
+    let value = value(size, Content::Raw);
+    let names: Vec<Vec<u8>> = (0..size.div_ceil(piece)).map(|i| key('p', i)).collect();
+    let mut args = vec![command];
+    for (name, piece) in names.iter().zip(value.bytes.chunks(piece)) {
+        args.push(name);
+        args.extend(has_values.then_some(piece));
+    }
+    Traffic::one(&args)
+}
+
+fn mset(size: usize) -> Side {
+    let pieces = size / PIECE;
+    let name = format!("MSET of {pieces} strings of {}", size_name(PIECE));
+    Side::new(name, 1, of_pieces(b"MSET", size, PIECE, true)).sends(size)
+}
+
+/// Of strings as long as the pieces of a reply are.
+fn mget(size: usize) -> Side {
+    const PIECE: usize = 256 << 10;
+    let name = format!("MGET of {} strings of {}", size / PIECE, size_name(PIECE));
+    let pass = of_pieces(b"MGET", size, PIECE, false);
+    Side::new(name, 1, pass).after(of_pieces(b"MSET", size, PIECE, true)).answers(size)
 }
 
 /// ND.SET of noise under a codec that is named.

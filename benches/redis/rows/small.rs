@@ -2,7 +2,8 @@
 //!
 //! *Deep*: 512 commands are under way, so the connection's share is small. *Single*: each command waits for its reply. The first rows compare SET and GET with themselves: what they show is the noise.
 
-use super::{key, Kind, Row, Scale, Target, Unit};
+use super::floor::{Floor, FLOOR};
+use super::{key, Kind, Row, Scale, Target, Unit, ND};
 use crate::client::Traffic;
 use crate::measure::{Pair, Side};
 use crate::values::{size_name, Value};
@@ -34,19 +35,19 @@ pub fn rows(scale: Scale) -> Vec<Row> {
                 SECTION,
                 format!("set/{}", id("existing")),
                 target(write),
-                Box::new(move || Pair::new(nd_set(size, depth), set(size, 's', depth))),
+                Box::new(move || Pair::new(nd_set(ND, size, depth), set(size, 's', depth))),
             );
             add(
                 SECTION,
                 format!("get/{}", id("blob")),
                 target(read),
-                Box::new(move || Pair::new(nd_get(size, depth, &["BLOB"]), get(size, 's', depth)).same()),
+                Box::new(move || Pair::new(nd_get(ND, size, depth, &["BLOB"]), get(size, 's', depth)).same()),
             );
             add(
                 SECTION,
                 format!("get/{}", id("default")),
                 target(whole),
-                Box::new(move || Pair::new(nd_get(size, depth, &[]), get(size, 's', depth))),
+                Box::new(move || Pair::new(nd_get(ND, size, depth, &[]), get(size, 's', depth))),
             );
         }
         let keys = scale.pick((32 << 20) / size, 2048).min(50_000);
@@ -54,10 +55,20 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             SECTION,
             format!("set/{}", id("new", KEYS)),
             target(0.70),
-            Box::new(move || Pair::new(nd_set_new(size, keys), set_new(size, keys))),
+            Box::new(move || Pair::new(nd_set_new(ND, size, keys), set_new(size, keys))),
         );
     }
     rows
+}
+
+/// The same of the module that does nothing: 512 B, deep.
+pub fn floor(scale: Scale) -> Vec<Floor> {
+    let keys = scale.pick(50_000, 2048);
+    vec![
+        ("set/existing", Box::new(|| Pair::new(nd_set(FLOOR, 512, KEYS), set(512, 's', KEYS)))),
+        ("set/new", Box::new(move || Pair::new(nd_set_new(FLOOR, 512, keys), set_new(512, keys)))),
+        ("get/blob", Box::new(|| Pair::new(nd_get(FLOOR, 512, KEYS, &["BLOB"]), get(512, 's', KEYS)).same())),
+    ]
 }
 
 fn depth_name(depth: usize) -> &'static str {
@@ -78,13 +89,13 @@ fn values(size: usize, n: usize) -> Vec<Value> {
     (0..n).map(|i| Value::noise(size, i as u64)).collect()
 }
 
-fn add_nd_set(traffic: &mut Traffic, n: usize, value: &Value) {
-    traffic.add(&[b"ND.SET", &key('a', n), value.dtype.as_bytes(), value.shape.as_bytes(), b"BLOB", &value.bytes]);
-}
-
-fn nd_sets(size: usize, n: usize, depth: usize) -> Traffic {
-    let values = values(size, KEYS.min(n));
-    Traffic::pipelined(n, depth, |i, traffic| add_nd_set(traffic, i, &values[i % values.len()]))
+fn nd_sets(module: &str, size: usize, n: usize, depth: usize) -> Traffic {
+    let (set, values) = (format!("{module}.SET"), values(size, KEYS.min(n)));
+    Traffic::pipelined(n, depth, |i, traffic| {
+        let value = &values[i % values.len()];
+        let (dtype, shape) = (value.dtype.as_bytes(), value.shape.as_bytes());
+        traffic.add(&[set.as_bytes(), &key('a', i), dtype, shape, b"BLOB", &value.bytes]);
+    })
 }
 
 fn sets(size: usize, kind: char, n: usize, depth: usize) -> Traffic {
@@ -92,16 +103,18 @@ fn sets(size: usize, kind: char, n: usize, depth: usize) -> Traffic {
     Traffic::pipelined(n, depth, |i, traffic| traffic.add(&[b"SET", &key(kind, i), &values[i % values.len()].bytes]))
 }
 
-fn nd_set(size: usize, depth: usize) -> Side {
-    Side::new(named("ND.SET over an existing key", size, depth), KEYS, nd_sets(size, KEYS, depth)).sends(KEYS * size)
+fn nd_set(module: &str, size: usize, depth: usize) -> Side {
+    let what = format!("{module}.SET over an existing key");
+    Side::new(named(&what, size, depth), KEYS, nd_sets(module, size, KEYS, depth)).sends(KEYS * size)
 }
 
 fn set(size: usize, kind: char, depth: usize) -> Side {
     Side::new(named("SET", size, depth), KEYS, sets(size, kind, KEYS, depth)).sends(KEYS * size)
 }
 
-fn nd_set_new(size: usize, keys: usize) -> Side {
-    Side::new(named("ND.SET of new keys", size, KEYS), keys, nd_sets(size, keys, KEYS))
+fn nd_set_new(module: &str, size: usize, keys: usize) -> Side {
+    let what = format!("{module}.SET of new keys");
+    Side::new(named(&what, size, KEYS), keys, nd_sets(module, size, keys, KEYS))
         .sends(keys * size)
         .fresh(Traffic::one(&[b"FLUSHALL", b"SYNC"]))
 }
@@ -112,15 +125,16 @@ fn set_new(size: usize, keys: usize) -> Side {
         .fresh(Traffic::one(&[b"FLUSHALL", b"SYNC"]))
 }
 
-fn nd_get(size: usize, depth: usize, format: &[&str]) -> Side {
+fn nd_get(module: &str, size: usize, depth: usize, format: &[&str]) -> Side {
+    let get = format!("{module}.GET");
     let pass = Traffic::pipelined(KEYS, depth, |i, traffic| {
         let key = key('a', i);
-        let mut args: Vec<&[u8]> = vec![b"ND.GET", &key];
+        let mut args: Vec<&[u8]> = vec![get.as_bytes(), &key];
         args.extend(format.iter().map(|word| word.as_bytes()));
         traffic.add(&args);
     });
-    let what = if format.is_empty() { "ND.GET".to_string() } else { format!("ND.GET {}", format.join(" ")) };
-    Side::new(named(&what, size, depth), KEYS, pass).after(nd_sets(size, KEYS, KEYS)).answers(KEYS * size)
+    let what = if format.is_empty() { get.clone() } else { format!("{get} {}", format.join(" ")) };
+    Side::new(named(&what, size, depth), KEYS, pass).after(nd_sets(module, size, KEYS, KEYS)).answers(KEYS * size)
 }
 
 fn get(size: usize, kind: char, depth: usize) -> Side {

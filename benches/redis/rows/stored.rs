@@ -4,6 +4,7 @@
 //! `DEBUG RELOAD NOSAVE NOFLUSH` after a `FLUSHALL` that is not measured. *Compressed* is what the module makes of integers that
 //! count up, under `rdbcompression no`: else the server would compress the plain strings, which is slower still.
 
+use super::floor::Floor;
 use super::{key, Filling, Kind, Row, Scale, Target, Unit};
 use crate::client::Traffic;
 use crate::measure::{Pair, Side};
@@ -70,10 +71,20 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     rows
 }
 
+/// Small values of the module that does nothing.
+pub fn floor(scale: Scale) -> Vec<Floor> {
+    let small = Contents { keys: scale.pick(100_000, 10_000), size: SMALL, holds: Holds::Noise };
+    vec![
+        ("save", Box::new(move || Pair::new(save(small, Stored::Floor), save(small, Stored::String)))),
+        ("load", Box::new(move || Pair::new(load(small, Stored::Floor), load(small, Stored::String)))),
+    ]
+}
+
 /// As what the values are stored.
 #[derive(Clone, Copy)]
 enum Stored {
     Array,
+    Floor,
     String,
 }
 
@@ -90,6 +101,7 @@ fn fill(contents: Contents, stored: Stored) -> Traffic {
         let (dtype, shape) = (value.dtype.as_bytes(), value.shape.as_bytes());
         match stored {
             Stored::Array => traffic.add(&[b"ND.SET", &key('a', i), dtype, shape, b"BLOB", &value.bytes]),
+            Stored::Floor => traffic.add(&[b"FLOOR.SET", &key('a', i), dtype, shape, b"BLOB", &value.bytes]),
             Stored::String => traffic.add(&[b"SET", &key('s', i), &value.bytes]),
         }
     });
@@ -103,6 +115,7 @@ fn fill(contents: Contents, stored: Stored) -> Traffic {
 fn named(what: &str, contents: Contents, stored: Stored) -> String {
     let kind = match stored {
         Stored::Array => "arrays",
+        Stored::Floor => "values of FLOOR.SET",
         Stored::String => "strings",
     };
     let compressed = if contents.holds == Holds::Counters { ", rdbcompression no" } else { "" };
