@@ -322,6 +322,25 @@ fn what_lies_between_the_pieces_of_a_large_array_goes_soon_after_it() {
 }
 
 #[test]
+fn memory_for_large_chunks_is_given_back_when_nobody_works_on_them() {
+    let server = Server::start();
+    let mut client = server.client();
+    let before = used_memory(&mut client);
+    client.ok(&["CONFIG", "SET", "ndarray.offload-us", "3600000000"]); // all on the main thread
+    let elements: Vec<u8> = (0..1u64 << 19).flat_map(|i| (i * i % 1001).to_le_bytes()).collect();
+    for codec in ["lz4", "zstd:9", "pco"] {
+        let words: [&[u8]; 10] =
+            [b"ND.SET", b"a", b"int64", b"524288", b"BLOB", &elements, b"CODEC", codec.as_bytes(), b"CHUNK", b"524288"];
+        client.ok(&words);
+        client.ok(&["ND.SETSLICE", "a", "3", "SCALAR", "1"]);
+        client.ok(&["ND.GET", "a", "BLOB"]);
+    }
+    client.ok(&["DEL", "a"]);
+    assert!(used_memory(&mut client) > before + (8 << 20), "the chunk was worked on elsewhere");
+    wait_until(DEADLINE, "the memory is back", || used_memory(&mut client) < before + (2 << 20));
+}
+
+#[test]
 fn a_write_never_shows_in_the_string_that_came_in() {
     let primary = Server::with().listen().start();
     let replica = Server::with().replica_of(&primary).start();

@@ -175,6 +175,7 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// `SYNTAX` where it is missing, `SHAPE` where it is none.
+    #[inline]
     pub fn shape(&mut self) -> Result<Shape> {
         Ok(Shape::parse(self.bytes("shape")?)?)
     }

@@ -33,11 +33,10 @@ use crossbeam_channel::{unbounded, Receiver, Sender};
 use redis_module::raw;
 use triomphe::Arc;
 
-use super::config::{self, COMPACT_AFTER};
+use super::config::COMPACT_AFTER;
 use super::db;
 use super::ffi::{api, bytes_of, guard, log};
 use super::priority::{self, Priority};
-use super::{held, spacers};
 use crate::nd::array::{Saved, Stretch};
 use crate::nd::chunk;
 
@@ -167,24 +166,9 @@ thread_local! {
     });
 }
 
-/// Asks the server for its cron.
-pub fn register(ctx: *mut raw::RedisModuleCtx) {
-    let event = raw::RedisModuleEvent { id: raw::REDISMODULE_EVENT_CRON_LOOP, dataver: 1 };
-    // SAFETY: during load.
-    unsafe { api!(RedisModule_SubscribeToServerEvent(ctx, event, Some(cron))) };
-}
-
-unsafe extern "C" fn cron(ctx: *mut raw::RedisModuleCtx, _event: raw::RedisModuleEvent, _sub: u64, _data: *mut c_void) {
-    guard(
-        "freeing strings",
-        || (),
-        || {
-            held::sweep();
-            spacers::tick();
-        },
-    );
-    guard("the server's tick", || (), config::share_out_memory);
-    guard("the compactor", || (), || COMPACTOR.with_borrow_mut(|c| c.step(ctx)));
+/// Looks for work for a moment. Called on the main thread, at every tick of the server's clock.
+pub fn tick(ctx: *mut raw::RedisModuleCtx) {
+    COMPACTOR.with_borrow_mut(|compactor| compactor.step(ctx));
 }
 
 unsafe extern "C" fn timer(ctx: *mut raw::RedisModuleCtx, _data: *mut c_void) {

@@ -17,21 +17,28 @@ use crate::nd::source::{PiecesSource, SliceSource, Source};
 /// What is wrong with it; `LIMIT` above `ndarray.max-array-bytes`.
 pub fn array<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
     let first = args.bytes("an array (dtype and shape, NPY, ARROW or JSON)")?;
-    let dense = if let Some(dtype) = Dtype::from_name(first) {
-        of_dtype(dtype, ByteOrder::Little, args)? // what most calls begin with
-    } else if first.eq_ignore_ascii_case(b"NPY") {
-        npy::read(args.bytes("the NPY file")?)?
-    } else if first.eq_ignore_ascii_case(b"ARROW") {
-        arrow::read(args.bytes("the ARROW message")?)?
-    } else if first.eq_ignore_ascii_case(b"JSON") {
-        let text = args.bytes("the JSON text")?;
-        let dtype = if args.word("DTYPE") { Some(args.dtype()?.0) } else { None };
-        json::read(text, dtype)?
-    } else {
-        typed(first, args)?
+    let dense = match Dtype::from_name(first) {
+        Some(dtype) => of_dtype(dtype, ByteOrder::Little, args)?, // what most calls begin with
+        None => of_word(first, args)?,
     };
     check_bytes("the array", dense.elements.len(), config::MAX_ARRAY_BYTES.get())?;
     Ok(dense)
+}
+
+/// The forms that begin with anything but a dtype as we write it.
+fn of_word<'a>(first: &'a [u8], args: &mut Args<'a>) -> Result<Dense<'a>> {
+    if first.eq_ignore_ascii_case(b"NPY") {
+        return Ok(npy::read(args.bytes("the NPY file")?)?);
+    }
+    if first.eq_ignore_ascii_case(b"ARROW") {
+        return Ok(arrow::read(args.bytes("the ARROW message")?)?);
+    }
+    if first.eq_ignore_ascii_case(b"JSON") {
+        let text = args.bytes("the JSON text")?;
+        let dtype = if args.word("DTYPE") { Some(args.dtype()?.0) } else { None };
+        return Ok(json::read(text, dtype)?);
+    }
+    typed(first, args)
 }
 
 /// The forms that begin with dtype and shape.
@@ -45,6 +52,7 @@ fn typed<'a>(dtype: &'a [u8], args: &mut Args<'a>) -> Result<Dense<'a>> {
 }
 
 /// What follows the dtype.
+#[inline]
 fn of_dtype<'a>(dtype: Dtype, order: ByteOrder, args: &mut Args<'a>) -> Result<Dense<'a>> {
     let shape = args.shape()?;
     let form = args.bytes("BLOB, PIECES or VALUES")?;
@@ -52,6 +60,11 @@ fn of_dtype<'a>(dtype: Dtype, order: ByteOrder, args: &mut Args<'a>) -> Result<D
         let bytes = args.bytes("the elements' bytes")?;
         return Ok(Dense::from_blob(dtype, order, shape, bytes)?);
     }
+    of_form(form, dtype, order, shape, args)
+}
+
+/// What follows the word for any form but `BLOB`.
+fn of_form<'a>(form: &[u8], dtype: Dtype, order: ByteOrder, shape: Shape, args: &mut Args<'a>) -> Result<Dense<'a>> {
     if form.eq_ignore_ascii_case(b"PIECES") {
         let n = args.count("the number of pieces")?;
         let pieces = (0..n).map(|_| args.bytes("a piece")).collect::<Result<Vec<_>>>()?;
@@ -135,6 +148,7 @@ pub fn check_size(dtype: Dtype, shape: &Shape) -> Result<()> {
 ///
 /// # Errors
 /// `LIMIT`.
+#[inline]
 pub fn check_bytes(what: &'static str, given: usize, limit: usize) -> Result<()> {
     if given > limit {
         return Err(Error::Limit { what, given: given as u128, limit: limit as u128, unit: "bytes" }.into());

@@ -1,11 +1,12 @@
 //! The Redis module: everything that knows of a server, and all of the FFI.
 //!
-//! Order of the files, each using only those before it: `spec`, `args`, `reply`, `cost`; `held`, `input`, `output`; `blocked`,
-//! `pool`; `db`, `datatype`; `compactor`; `options`; `register`; `commands`.
+//! Order of the files, each using only those before it: `spec`, `args`, `reply`, `cost`; `spacers`, `held`, `input`, `output`; `blocked`,
+//! `pool`; `db`, `datatype`; `compactor`; `clock`; `options`; `register`; `commands`.
 
 mod alloc;
 mod args;
 mod blocked;
+mod clock;
 pub mod commands;
 mod compactor;
 mod config;
@@ -95,7 +96,7 @@ fn load(ctx: *mut raw::RedisModuleCtx, argv: *mut *mut raw::RedisModuleString, a
     let with_category = register::register_category(ctx);
     commands::register_all(ctx, with_category)?;
     info::register(ctx);
-    compactor::register(ctx);
+    clock::register(ctx);
     debug_assert!(NonNull::new(ctx).is_some());
     Ok(())
 }

@@ -4,7 +4,8 @@
 //! one run in memory, two where chunks must first be joined into one string or piece. What can fail (a chunk
 //! that does not decode, a format that cannot carry the dtype) is done before the first word of the reply.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
 
 use super::args::Args;
 use super::config;
@@ -55,6 +56,9 @@ const PIECES_AHEAD: usize = 16;
 /// The joining buffer is kept up to this size between calls: fresh memory would cost a page fault for every 4 KiB.
 const KEPT: usize = 64 << 20;
 
+/// After so long without use the main thread gives back the memory that it keeps, and at the latest after twice as long.
+const A_WHILE: Duration = Duration::from_secs(1);
+
 thread_local! {
     /// Its length is what was ever written, so that nothing is zeroed twice.
     static JOINED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -63,6 +67,7 @@ thread_local! {
 
 /// Makes a buffer at least so long; what it holds from its old end on is anything.
 fn grow(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
+    memory::use_scratch();
     if buffer.len() < len {
         buffer.try_reserve_exact(len - buffer.len()).map_err(|_| Error::OutOfMemory { bytes: len })?;
         buffer.resize(len, 0);
@@ -84,6 +89,7 @@ impl Scratch {
     /// # Errors
     /// `OOM`.
     pub fn bytes(&mut self, len: usize) -> Result<&mut [u8]> {
+        memory::use_scratch();
         let words = memory::words_for(len);
         if words > self.0.len() {
             self.0.try_reserve_exact(words - self.0.len()).map_err(|_| Error::OutOfMemory { bytes: len })?;
@@ -113,6 +119,19 @@ pub fn release_scratch() {
     SCRATCH.take();
     chunk::release_scratch();
     spacers::release();
+}
+
+/// [`release_scratch`], where it has not been used for a while. Called on the main thread, at every tick of the server's clock.
+pub fn tick() {
+    thread_local! {
+        static LAST_LOOK: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if LAST_LOOK.get().is_none_or(|last| last.elapsed() >= A_WHILE) {
+        LAST_LOOK.set(Some(Instant::now()));
+        if memory::is_scratch_idle() {
+            release_scratch();
+        }
+    }
 }
 
 impl Format {
@@ -486,6 +505,7 @@ impl<'a> Content<'a> {
         let pieces = total.div_ceil(PIECE);
         self.head(reply);
         reply.array(pieces);
+        memory::use_scratch();
         let mut joined = JOINED.take();
         let (mut sent, mut done) = (0, 0);
         match &self.body {

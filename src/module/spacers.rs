@@ -183,9 +183,10 @@ mod tests {
     #[test]
     fn every_stretch_between_borders_is_short() {
         let memory = vec![0u8; 3 * GIVEN_BACK];
+        const { assert!(BORDERS < GIVEN_BACK) };
         let borders: Vec<usize> =
             memory.chunks(300 << 10).enumerate().filter(|(_, piece)| is_border(piece)).map(|(i, _)| i).collect();
-        assert!(borders.windows(2).all(|two| (two[1] - two[0]) * (300 << 10) < GIVEN_BACK - LONGEST), "{borders:?}");
+        assert!(borders.windows(2).all(|two| (two[1] - two[0] - 1) * (300 << 10) < BORDERS), "{borders:?}");
         assert!(borders.len() >= 3 * GIVEN_BACK / BORDERS - 1 && borders.len() <= 3 * GIVEN_BACK / BORDERS + 1);
         assert!(!is_border(&memory[..LONGEST + 1]));
     }

@@ -116,6 +116,7 @@ impl Chunk {
     }
 
     fn encode_by(elements: &[u8], encode: impl FnOnce(&mut Vec<u8>) -> Encoding) -> Result<Chunk> {
+        memory::use_scratch();
         ENCODED.with_borrow_mut(|out| match encode(out) {
             Encoding::Raw => {
                 stats::CHUNKS_STORED_RAW.fetch_add(1, Ordering::Relaxed);
@@ -271,6 +272,7 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return f(self.stored_bytes());
         }
+        memory::use_scratch();
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         self.peek(number, nbytes, itemsize, f)
     }
@@ -349,6 +351,7 @@ impl Chunk {
         let mut words = DECODED.take();
         words.resize(memory::words_for(nbytes).max(words.len()), 0);
         let room = memory::bytes_mut(&mut words, nbytes);
+        memory::use_scratch();
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         let outcome = self.0.encoding.open(self.stored_bytes(), itemsize, room, f);
         DECODED.set(words);
@@ -396,6 +399,7 @@ impl Chunk {
     pub fn smaller(&self, number: u64, nbytes: usize, itemsize: usize, chooser: &Chooser) -> Result<Option<Chunk>> {
         self.verify(number)?;
         self.peek(number, nbytes, itemsize, |elements| {
+            memory::use_scratch();
             let made = ENCODED.with_borrow_mut(|out| match chooser.encode(elements, out) {
                 Encoding::Raw => Ok(None),
                 encoding => Chunk::stored(encoding, out).map(Some),
@@ -414,6 +418,7 @@ impl Chunk {
     /// # Errors
     /// `CORRUPT` naming chunk `number`.
     pub fn decode_counted(&self, number: u64, itemsize: usize, out: &mut [u8]) -> Result<()> {
+        memory::use_scratch();
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         self.decode_into(number, itemsize, out)
     }

@@ -3,7 +3,7 @@
 //! A [`Buffer`] is a box of 64-bit words, so that every element type can be viewed in place. Its size is exact: no
 //! header and no slack, so that 512 bytes of elements take the allocator's 512-byte class.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytemuck::cast_slice;
 use multiversion::multiversion;
@@ -86,6 +86,38 @@ pub fn bytes(buffer: &[u64], len: usize) -> &[u8] {
 #[inline]
 pub fn bytes_mut(buffer: &mut [u64], len: usize) -> &mut [u8] {
     &mut bytemuck::cast_slice_mut(buffer)[..len]
+}
+
+/// What became of the memory that a thread keeps from call to call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scratch {
+    Released,
+    /// In use since the last look.
+    Used,
+    /// Not used since.
+    Idle,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::Released) };
+}
+
+/// Says that this thread uses memory that it keeps for the next time.
+#[inline]
+pub fn use_scratch() {
+    SCRATCH.set(Scratch::Used);
+}
+
+/// Whether such memory should be given back now: asked every so often, it answers so once what was used lay idle from one
+/// question to the next.
+pub fn is_scratch_idle() -> bool {
+    let (next, is_idle) = match SCRATCH.get() {
+        Scratch::Used => (Scratch::Idle, false),
+        Scratch::Idle => (Scratch::Released, true),
+        Scratch::Released => (Scratch::Released, false),
+    };
+    SCRATCH.set(next);
+    is_idle
 }
 
 /// Calls `f` with these bytes, aligned to eight: where they are, or copied into a buffer that the thread reuses. For blocks

@@ -39,6 +39,7 @@ impl Shape {
     ///
     /// # Errors
     /// `SHAPE` for anything else, negative lengths included, and for more than 64 dimensions.
+    #[inline]
     pub fn parse(text: &[u8]) -> Result<Shape> {
         match Shape::parse_plain(text) {
             Some(shape) => Ok(shape), // what most clients send
@@ -47,6 +48,7 @@ impl Shape {
     }
 
     /// Reads lengths of few digits with commas between, as in `3,4`; nothing else.
+    #[inline]
     fn parse_plain(text: &[u8]) -> Option<Shape> {
         const DIGITS: usize = 9; // no length or text of so many overflows
         let mut dims = [0usize; 4];
@@ -126,6 +128,7 @@ impl Shape {
     ///
     /// # Errors
     /// `LIMIT` where the bytes do not fit a signed 64-bit number.
+    #[inline]
     pub fn size_and_bytes(&self, dtype: Dtype) -> Result<(usize, usize)> {
         let (mut bytes, mut is_empty) = (dtype.itemsize(), false);
         for &d in &self.0 {
@@ -138,7 +141,7 @@ impl Shape {
         if is_empty {
             return Ok((0, 0));
         }
-        Ok((bytes / dtype.itemsize(), bytes))
+        Ok((bytes >> dtype.itemsize().trailing_zeros(), bytes)) // a power of two: no division
     }
 
     /// Steps between neighbours along each axis, in elements, of C-order storage.

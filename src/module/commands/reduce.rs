@@ -283,7 +283,7 @@ reductions! {
         "Result dtypes are NumPy's: bool and signed integers sum as int64, unsigned as uint64 (both wrap), floats and \
          complex numbers as themselves, accumulated in float64 or better. The sum of nothing is 0.",
         "The same array gives the same bits on every machine and with every codec. Another chunk shape may change the last \
-         bit of a float result.",
+         bit of a float result, and so may a codec where `ndarray.chunk-bytes` is below 65536.",
     ];
     /// `ND.PROD`
     Prod, Prod, "ND.PROD", ARGS_DTYPE, ONLY_DTYPE, "Returns the product of an array, over all elements or along axes.", &[

@@ -5,7 +5,7 @@ use crate::nd::chunk::Chunk;
 use crate::nd::codec::{Chooser, Encoding};
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
-use crate::nd::grid::{auto_chunk_shape, Grid};
+use crate::nd::grid::{auto_chunk_shape, Grid, LEAST_TARGET};
 use crate::nd::kernels::cast::cast;
 use crate::nd::memory;
 use crate::nd::source::SliceSource;
@@ -43,8 +43,12 @@ impl Array {
                 if self.nbytes().max(nbytes) > limit {
                     return refuse(self.nbytes().max(nbytes) as u128);
                 }
-                let fits_both = if dtype.itemsize() > self.dtype.itemsize() { dtype } else { self.dtype };
-                let chunk = auto_chunk_shape(&shape, fits_both, chunks.policy.chunk_bytes(options.chunk_bytes));
+                // Of bytes enough for the longer elements that they are not too few of the shorter ones.
+                let (from, to) = (self.dtype.itemsize(), dtype.itemsize());
+                let longer = if to > from { dtype } else { self.dtype };
+                let least = LEAST_TARGET * longer.itemsize() / from.min(to);
+                let target = chunks.policy.chunk_bytes(options.chunk_bytes).max(least);
+                let chunk = auto_chunk_shape(&shape, longer, target);
                 return self.cast_into(&Grid::new(&shape, &chunk, dtype)?, chunks, dtype);
             }
             Err(e) => return Err(e),
@@ -158,6 +162,23 @@ mod tests {
                     cast(from, source, to, memory::bytes_mut(&mut want, n * to.itemsize()));
                     assert_eq!(all(&got), memory::bytes(&want, n * to.itemsize()), "{from} to {to}, {chunk_shape:?}");
                     check_whole(&got);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn small_chunks_never_refuse_a_cast() {
+        let options = StoreOptions { chunk_bytes: LEAST_TARGET, ..StoreOptions::default() };
+        for shape in [&[18, 7, 27, 26][..], &[43, 1583], &[100, 360], &[1 << 16], &[3000, 17, 2]] {
+            let shape = Shape::new(shape).unwrap();
+            for from in Dtype::ALL.iter().copied() {
+                let one = Scalar::new(crate::nd::scalar::Number::Int(1), from).unwrap();
+                let array = Array::filled(&shape, one, &options).unwrap();
+                for to in Dtype::ALL.iter().copied() {
+                    let got = array.astype(to, &options, 1 << 30).unwrap();
+                    assert_eq!((got.dtype(), got.shape()), (to, shape.clone()), "{from} to {to}");
+                    got.verify().unwrap();
                 }
             }
         }

@@ -97,6 +97,7 @@ impl<'a> Dense<'a> {
     ///
     /// # Errors
     /// `SHAPE` where the length is not the one that dtype and shape ask for; `LIMIT`, `OOM`.
+    #[inline]
     pub fn from_blob(dtype: Dtype, order: ByteOrder, shape: Shape, bytes: &'a [u8]) -> Result<Dense<'a>> {
         check_length(dtype, &shape, bytes.len())?;
         finish(dtype, order, shape, Elements::Borrowed(bytes))
@@ -123,6 +124,7 @@ impl<'a> Dense<'a> {
     }
 }
 
+#[inline]
 fn check_length(dtype: Dtype, shape: &Shape, given: usize) -> Result<()> {
     let (_, need) = shape.size_and_bytes(dtype)?;
     if given != need {
@@ -132,26 +134,30 @@ fn check_length(dtype: Dtype, shape: &Shape, given: usize) -> Result<()> {
 }
 
 /// Swaps big-endian elements and makes every bool 0 or 1; the bytes are copied only where something must change.
+#[inline]
 fn finish(dtype: Dtype, order: ByteOrder, shape: Shape, elements: Elements<'_>) -> Result<Dense<'_>> {
-    if order == ByteOrder::Little && dtype != Dtype::Bool {
-        return Ok(Dense { dtype, shape, elements });
-    }
-    let swap = order == ByteOrder::Big && dtype.number_size() > 1;
-    let normalise = dtype == Dtype::Bool && !elements.slices().all(is_bools);
-    let elements = match swap || normalise {
-        false => elements,
-        true => {
-            let mut bytes = elements.into_vec()?;
-            if swap {
-                swap_bytes(&mut bytes, dtype.number_size());
-            }
-            if normalise {
-                bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
-            }
-            Elements::Owned(bytes)
-        }
+    let elements = match order == ByteOrder::Little && dtype != Dtype::Bool {
+        true => elements,
+        false => normalised(dtype, order, elements)?,
     };
     Ok(Dense { dtype, shape, elements })
+}
+
+/// The elements as they are kept.
+fn normalised(dtype: Dtype, order: ByteOrder, elements: Elements<'_>) -> Result<Elements<'_>> {
+    let swap = order == ByteOrder::Big && dtype.number_size() > 1;
+    let normalise = dtype == Dtype::Bool && !elements.slices().all(is_bools);
+    if !swap && !normalise {
+        return Ok(elements);
+    }
+    let mut bytes = elements.into_vec()?;
+    if swap {
+        swap_bytes(&mut bytes, dtype.number_size());
+    }
+    if normalise {
+        bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+    }
+    Ok(Elements::Owned(bytes))
 }
 
 /// Whether every byte is 0 or 1, sixty-four bytes at a time.
