@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench redis -- [--only TEXT]... [--list] [--quick] [--write | --write-to FILE] [--module FILE |
-//!     --no-module] [--server FILE] [--unix] [--dir FOLDER] [--rounds N] [--round-ms N]
+//!     --no-module] [--floor FILE] [--server FILE] [--unix] [--dir FOLDER] [--rounds N] [--round-ms N]
 //! ```
 //!
 //! `rows` is the table of contents, `measure` says how two sides are compared, `report` what is shown.

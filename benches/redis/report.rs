@@ -243,6 +243,9 @@ whatever else slows the machine down slows both.
   does, and the server reads without one more), the wall clock shows less than the whole difference; the CPU column
   shows it.
 - **target**: what the row must reach; `reached` and `missed` go by the median of the wall-clock ratio.
+- **The floor** (the last two tables): how near a module can come at all. `FLOOR.*` are the commands of a module that
+  parses nothing and checks nothing; `MSET` and `MGET` take and answer the pieces of a large value as strings of the
+  server's own. Where a floor is below a target, the target was out of reach on that machine.
 
 The client sends bytes prepared before the clock starts and reads replies into one buffer, counting and checking them.
 Where a row's alternative computes in the client (the rows of a matrix, a mean), the client reads into a buffer it

@@ -84,7 +84,7 @@ impl Command for Mget {
             let effort = selection.as_ref().map_or_else(|| array.effort(), |s| array.effort_of(s));
             total = total.saturating_add(effort.bytes);
             cost = call.format.cost(cost, effort, array.dtype().itemsize());
-            parts.push(Some((array, selection)));
+            parts.push(Some((array, selection.map(Box::new))));
         }
         check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
         match call.format {
@@ -106,10 +106,11 @@ impl Many {
     }
 }
 
-/// A key's array, and what is selected of it; nothing where the key is missing or holds another type.
-type Part = Option<(Arc<Array>, Option<Selection>)>;
+/// A key's array, and what is selected of it; nothing where the key is missing or holds another type. Two words: there are many,
+/// and most are whole.
+type Part = Option<(Arc<Array>, Option<Box<Selection>>)>;
 
-fn content((array, selection): &(Arc<Array>, Option<Selection>)) -> Result<Content<'_>> {
+fn content((array, selection): &(Arc<Array>, Option<Box<Selection>>)) -> Result<Content<'_>> {
     match selection {
         Some(selection) => super::slice::read(array, selection),
         None => Ok(Content::whole(array)),

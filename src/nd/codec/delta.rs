@@ -74,43 +74,106 @@ macro_rules! differences {
 differences! {
     apply_1 one_by_one_1 u8, 1;
     apply_2 one_by_one_2 u16, 1;
-    apply_4 undo_4 u32, 1;
+    apply_4 one_by_one_4 u32, 1;
     apply_8 undo_8 u64, 1;
     apply_16 undo_16 u64, 2;
 }
 
-/// Sums of narrow elements, a word of them at a time, so that only one short addition depends on the last word.
-///
-/// The even and the odd elements of a word stand in lanes of twice their size, where their sums and a carry have room; a
-/// multiplication by ones adds every lane to all above it.
-macro_rules! narrow_sums {
-    ($($undo:ident $rest:ident $lanes:literal $low:literal $bits:literal;)*) => {$(
-        fn $undo(elements: &mut [u8]) {
-            let (words, rest) = elements.as_chunks_mut::<8>();
-            let mut carry = 0u64;
-            for word in words {
-                let x = u64::from_le_bytes(*word);
-                let odd = (x >> $bits) & $low;
-                let sums = ((x & $low) + odd).wrapping_mul($lanes); // the top lane, too, holds its sum
-                let upto = sums + carry * $lanes;
-                carry = (carry + (sums >> (64 - 2 * $bits))) & ((1 << $bits) - 1);
-                *word = ((upto - odd) & $low | (upto & $low) << $bits).to_le_bytes();
-            }
-            let first = $bits / 8;
-            if rest.len() >= first {
-                let mut bytes = [0; 8];
-                bytes[..first].copy_from_slice(&rest[..first]);
-                let sum = u64::from_le_bytes(bytes).wrapping_add(carry).to_le_bytes();
-                rest[..first].copy_from_slice(&sum[..first]);
+/// Sums of narrow elements, so that only one short addition depends on those before.
+#[cfg(target_arch = "x86_64")]
+use blocks::{undo_1, undo_2, undo_4};
+#[cfg(not(target_arch = "x86_64"))]
+use {one_by_one_4 as undo_4, words::undo_1, words::undo_2};
+
+/// Sixteen bytes at a time, with what every x86-64 processor has. Shifted by one element, by two, by four and added each time, a
+/// block holds its own sums. (Loops over arrays of so few numbers are compiled to one addition after the other.)
+#[cfg(target_arch = "x86_64")]
+mod blocks {
+    use safe_arch::{
+        add_i16_m128i, add_i32_m128i, add_i8_m128i, byte_shl_imm_u128_m128i, m128i, shuffle_ai_f32_all_m128i,
+        shuffle_ai_i16_h64all_m128i, unpack_high_i64_m128i, unpack_high_i8_m128i, zeroed_m128i,
+    };
+
+    use super::{one_by_one_1, one_by_one_2, one_by_one_4};
+
+    macro_rules! sums {
+        ($($undo:ident $rest:ident $size:literal $add:ident [$($shift:literal)*] $last:ident;)*) => {$(
+            pub fn $undo(elements: &mut [u8]) {
+                let (blocks, rest) = elements.as_chunks_mut::<16>();
+                let mut before = zeroed_m128i();
+                for block in blocks {
+                    let mut sums: m128i = bytemuck::cast(*block);
+                    $(sums = $add(sums, byte_shl_imm_u128_m128i::<$shift>(sums));)*
+                    *block = bytemuck::cast($add(sums, before));
+                    before = $add(before, $last(sums));
+                }
+                if let Some(first) = rest.first_chunk_mut::<$size>() {
+                    let mut block = [0; 16];
+                    block[..$size].copy_from_slice(first);
+                    let block: [u8; 16] = bytemuck::cast($add(bytemuck::cast(block), before));
+                    first.copy_from_slice(&block[..$size]);
+                }
                 $rest(rest);
             }
-        }
-    )*};
+        )*};
+    }
+
+    sums! {
+        undo_1 one_by_one_1 1 add_i8_m128i [1 2 4 8] last_1;
+        undo_2 one_by_one_2 2 add_i16_m128i [2 4 8] last_2;
+        undo_4 one_by_one_4 4 add_i32_m128i [4 8] last_4;
+    }
+
+    /// The last element in every place.
+    fn last_1(block: m128i) -> m128i {
+        last_2(unpack_high_i8_m128i(block, block))
+    }
+
+    fn last_2(block: m128i) -> m128i {
+        let upper = shuffle_ai_i16_h64all_m128i::<0xff>(block);
+        unpack_high_i64_m128i(upper, upper)
+    }
+
+    fn last_4(block: m128i) -> m128i {
+        shuffle_ai_f32_all_m128i::<0xff>(block)
+    }
 }
 
-narrow_sums! {
-    undo_1 one_by_one_1 0x0001_0001_0001_0001 0x00ff_00ff_00ff_00ff 8;
-    undo_2 one_by_one_2 0x0000_0001_0000_0001 0x0000_ffff_0000_ffff 16;
+/// A word at a time: the even and the odd elements of a word stand in lanes of twice their size, where their sums and a carry
+/// have room; a multiplication by ones adds every lane to all above it.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod words {
+    use super::{one_by_one_1, one_by_one_2};
+
+    macro_rules! sums {
+        ($($undo:ident $rest:ident $lanes:literal $low:literal $bits:literal;)*) => {$(
+            pub fn $undo(elements: &mut [u8]) {
+                let (words, rest) = elements.as_chunks_mut::<8>();
+                let mut carry = 0u64;
+                for word in words {
+                    let x = u64::from_le_bytes(*word);
+                    let odd = (x >> $bits) & $low;
+                    let sums = ((x & $low) + odd).wrapping_mul($lanes); // the top lane, too, holds its sum
+                    let upto = sums + carry * $lanes;
+                    carry = (carry + (sums >> (64 - 2 * $bits))) & ((1 << $bits) - 1);
+                    *word = ((upto - odd) & $low | (upto & $low) << $bits).to_le_bytes();
+                }
+                let first = $bits / 8;
+                if rest.len() >= first {
+                    let mut bytes = [0; 8];
+                    bytes[..first].copy_from_slice(&rest[..first]);
+                    let sum = u64::from_le_bytes(bytes).wrapping_add(carry).to_le_bytes();
+                    rest[..first].copy_from_slice(&sum[..first]);
+                    $rest(rest);
+                }
+            }
+        )*};
+    }
+
+    sums! {
+        undo_1 one_by_one_1 0x0001_0001_0001_0001 0x00ff_00ff_00ff_00ff 8;
+        undo_2 one_by_one_2 0x0000_0001_0000_0001 0x0000_ffff_0000_ffff 16;
+    }
 }
 
 #[cfg(test)]
@@ -135,8 +198,18 @@ mod tests {
                         assert_eq!(out[i], source[i].wrapping_sub(source[i - 1]));
                     }
                 }
+                let differences = out.clone();
                 undo(itemsize, &mut out);
                 assert_eq!(out, source, "{items} items of {itemsize}");
+                let portable: fn(&mut [u8]) = match itemsize {
+                    1 => words::undo_1,
+                    2 => words::undo_2,
+                    4 => one_by_one_4,
+                    _ => continue,
+                };
+                out.copy_from_slice(&differences);
+                portable(&mut out);
+                assert_eq!(out, source, "{items} items of {itemsize}, a word at a time");
             }
         }
         let mut out = vec![0; 32];
