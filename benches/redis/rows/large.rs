@@ -109,7 +109,8 @@ pub fn rows(scale: Scale) -> Vec<Row> {
 
 /// The pieces as strings of the server's own, all in one command.
 pub fn floor(scale: Scale) -> Vec<Floor> {
-    let [large, huge] = [scale.pick(8, 1) * MIB, scale.pick(64, 2) * MIB];
+    // From 4 MiB on a pass is one value.
+    let [large, huge] = [scale.pick(8, 4) * MIB, scale.pick(64, 8) * MIB];
     let mset = |size| Pair::new(mset(size), set(size, 's', Content::Raw));
     let mget = |size| Pair::new(mget(size), get(size, 's', Content::Raw)).same();
     vec![
