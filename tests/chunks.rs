@@ -338,6 +338,16 @@ fn memory_for_large_chunks_is_given_back_when_nobody_works_on_them() {
     client.ok(&["DEL", "a"]);
     assert!(used_memory(&mut client) > before + (8 << 20), "the chunk was worked on elsewhere");
     wait_until(DEADLINE, "the memory is back", || used_memory(&mut client) < before + (2 << 20));
+    // A chunk that is read and not written.
+    client.ok(&["CONFIG", "SET", "ndarray.decoded-bytes", "0"]);
+    let words: [&[u8]; 10] =
+        [b"ND.SET", b"a", b"int64", b"524288", b"BLOB", &elements, b"CODEC", b"lz4", b"CHUNK", b"524288"];
+    client.ok(&words);
+    let Value::Int(stored) = field(&mut client, "a", "stored_bytes") else { panic!("no number") };
+    let most = before + stored.unsigned_abs() + (2 << 20);
+    wait_until(DEADLINE, "what writing took is back", || used_memory(&mut client) < most);
+    client.ok(&["ND.SUM", "a", "SLICE", "::3"]);
+    wait_until(DEADLINE, "what reading took is back", || used_memory(&mut client) < most);
 }
 
 #[test]

@@ -161,11 +161,14 @@ pub fn with_source<R>(elements: &Elements<'_>, strings: &Strings<'_>, f: impl Fn
     match elements {
         Elements::Borrowed(bytes) => f(&mut SliceSource::lent(bytes, strings)),
         Elements::Owned(bytes) => f(&mut SliceSource::new(bytes)),
-        Elements::Pieces(pieces) => {
-            let outcome = f(&mut PiecesSource::lent(pieces, strings));
-            strings.space_out(pieces);
-            outcome
-        }
+        Elements::Pieces(pieces) => f(&mut PiecesSource::lent(pieces, strings)),
+    }
+}
+
+/// [`Strings::space_out`] of elements that came in pieces and are stored.
+pub fn space_out(elements: &Elements<'_>, strings: &Strings<'_>) {
+    if let Elements::Pieces(pieces) = elements {
+        strings.space_out(pieces);
     }
 }
 
@@ -175,5 +178,7 @@ pub fn with_source<R>(elements: &Elements<'_>, strings: &Strings<'_>, f: impl Fn
 /// `SHAPE` or `LIMIT` for a chunk shape that does not fit; `OOM`.
 pub fn build(dense: &Dense<'_>, strings: &Strings<'_>, options: &StoreOptions) -> Result<Array> {
     let store = |source: &mut dyn Source| Array::from_source(dense.dtype, &dense.shape, source, options);
-    Ok(with_source(&dense.elements, strings, store)?)
+    let array = with_source(&dense.elements, strings, store)?;
+    space_out(&dense.elements, strings);
+    Ok(array)
 }

@@ -70,6 +70,15 @@ thread_local! {
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Calls `f` with room for the elements of a chunk. Taken out rather than borrowed, so that `f` may read another chunk.
+fn with_room<R>(nbytes: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
+    let mut words = DECODED.take();
+    words.resize(memory::words_for(nbytes).max(words.len()), 0);
+    let outcome = f(memory::bytes_mut(&mut words, nbytes));
+    DECODED.set(words);
+    outcome
+}
+
 /// Gives back the memory that the thread keeps from chunk to chunk.
 pub fn release_scratch() {
     DECODED.take();
@@ -116,7 +125,6 @@ impl Chunk {
     }
 
     fn encode_by(elements: &[u8], encode: impl FnOnce(&mut Vec<u8>) -> Encoding) -> Result<Chunk> {
-        memory::use_scratch();
         ENCODED.with_borrow_mut(|out| match encode(out) {
             Encoding::Raw => {
                 stats::CHUNKS_STORED_RAW.fetch_add(1, Ordering::Relaxed);
@@ -272,7 +280,6 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return f(self.stored_bytes());
         }
-        memory::use_scratch();
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         self.peek(number, nbytes, itemsize, f)
     }
@@ -291,16 +298,14 @@ impl Chunk {
         if self.0.encoding == Encoding::Raw {
             return f(self.stored_bytes());
         }
-        // Taken out rather than borrowed, so that `f` may read another chunk.
-        let mut words = DECODED.take();
-        words.resize(memory::words_for(nbytes).max(words.len()), 0);
-        let elements = memory::bytes_mut(&mut words, nbytes);
-        let outcome = self.decode_into(number, itemsize, elements).and_then(|()| f(elements));
-        DECODED.set(words);
-        outcome
+        with_room(nbytes, |elements| {
+            self.decode_into(number, itemsize, elements)?;
+            f(elements)
+        })
     }
 
-    /// [`Chunk::with_elements`] for a short read: if there are many, the elements are kept decoded for a while.
+    /// [`Chunk::with_elements`] for a short read: if there are many, the elements are kept decoded for a while, where they may
+    /// be.
     ///
     /// # Errors
     /// As [`Chunk::with_elements`].
@@ -309,15 +314,16 @@ impl Chunk {
         number: u64,
         nbytes: usize,
         itemsize: usize,
+        may_keep: bool,
         f: impl FnOnce(&[u8]) -> Result<R>,
     ) -> Result<R> {
-        match self.kept(number, nbytes, itemsize)? {
+        match self.kept_if(may_keep, number, nbytes, itemsize)? {
             Some(kept) => f(kept.bytes()),
             None => self.with_elements(number, nbytes, itemsize, f),
         }
     }
 
-    /// Calls `f` with the chunk opened: for a short read whose caller knows where its elements are to go.
+    /// Calls `f` with the chunk opened: [`Chunk::with_some_elements`] whose caller knows where its elements are to go.
     ///
     /// # Errors
     /// As [`Chunk::with_elements`].
@@ -326,35 +332,17 @@ impl Chunk {
         number: u64,
         nbytes: usize,
         itemsize: usize,
+        may_keep: bool,
         f: impl FnOnce(&Opened<'_>) -> R,
     ) -> Result<R> {
         if self.0.encoding == Encoding::Raw {
             return Ok(f(&Opened::Elements(self.stored_bytes())));
         }
-        match self.kept(number, nbytes, itemsize)? {
-            Some(kept) => Ok(f(&Opened::Elements(kept.bytes()))),
-            None => self.with_opened(number, nbytes, itemsize, f),
+        if let Some(kept) = self.kept_if(may_keep, number, nbytes, itemsize)? {
+            return Ok(f(&Opened::Elements(kept.bytes())));
         }
-    }
-
-    /// [`Chunk::with_parts`] for a read of more chunks than can be kept decoded.
-    ///
-    /// # Errors
-    /// As [`Chunk::with_elements`].
-    pub fn with_opened<R>(
-        &self,
-        number: u64,
-        nbytes: usize,
-        itemsize: usize,
-        f: impl FnOnce(&Opened<'_>) -> R,
-    ) -> Result<R> {
-        let mut words = DECODED.take();
-        words.resize(memory::words_for(nbytes).max(words.len()), 0);
-        let room = memory::bytes_mut(&mut words, nbytes);
-        memory::use_scratch();
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
-        let outcome = self.0.encoding.open(self.stored_bytes(), itemsize, room, f);
-        DECODED.set(words);
+        let outcome = with_room(nbytes, |room| self.0.encoding.open(self.stored_bytes(), itemsize, room, f));
         outcome.map_err(|what| Error::corrupt("chunk", number as usize, what))
     }
 
@@ -369,6 +357,13 @@ impl Chunk {
             out.copy_from_slice(&kept.bytes()[from..][..out.len()]);
         }
         Ok(kept.is_some())
+    }
+
+    fn kept_if(&self, may_keep: bool, number: u64, nbytes: usize, itemsize: usize) -> Result<Option<Decoded>> {
+        match may_keep {
+            true => self.kept(number, nbytes, itemsize),
+            false => Ok(None),
+        }
     }
 
     /// The elements, if they are kept decoded, or shall be from now on.
@@ -399,7 +394,6 @@ impl Chunk {
     pub fn smaller(&self, number: u64, nbytes: usize, itemsize: usize, chooser: &Chooser) -> Result<Option<Chunk>> {
         self.verify(number)?;
         self.peek(number, nbytes, itemsize, |elements| {
-            memory::use_scratch();
             let made = ENCODED.with_borrow_mut(|out| match chooser.encode(elements, out) {
                 Encoding::Raw => Ok(None),
                 encoding => Chunk::stored(encoding, out).map(Some),
@@ -418,7 +412,6 @@ impl Chunk {
     /// # Errors
     /// `CORRUPT` naming chunk `number`.
     pub fn decode_counted(&self, number: u64, itemsize: usize, out: &mut [u8]) -> Result<()> {
-        memory::use_scratch();
         stats::CHUNKS_DECODED.fetch_add(1, Ordering::Relaxed);
         self.decode_into(number, itemsize, out)
     }

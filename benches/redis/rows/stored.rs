@@ -4,8 +4,8 @@
 //! `DEBUG RELOAD NOSAVE NOFLUSH` after a `FLUSHALL` that is not measured. *Compressed* is what the module makes of integers that
 //! count up, under `rdbcompression no`: else the server would compress the plain strings, which is slower still.
 
-use super::floor::Floor;
-use super::{key, Filling, Kind, Row, Scale, Target, Unit};
+use super::floor::{Floor, FLOOR};
+use super::{key, Filling, Kind, Row, Scale, Target, Unit, ND};
 use crate::client::Traffic;
 use crate::measure::{Pair, Side};
 use crate::values::Value;
@@ -100,8 +100,11 @@ fn fill(contents: Contents, stored: Stored) -> Traffic {
         let value = &values[i % values.len()];
         let (dtype, shape) = (value.dtype.as_bytes(), value.shape.as_bytes());
         match stored {
-            Stored::Array => traffic.add(&[b"ND.SET", &key('a', i), dtype, shape, b"BLOB", &value.bytes]),
-            Stored::Floor => traffic.add(&[b"FLOOR.SET", &key('a', i), dtype, shape, b"BLOB", &value.bytes]),
+            Stored::Array | Stored::Floor => {
+                let module = if let Stored::Floor = stored { FLOOR } else { ND };
+                let set = format!("{module}.SET");
+                traffic.add(&[set.as_bytes(), &key('a', i), dtype, shape, b"BLOB", &value.bytes]);
+            }
             Stored::String => traffic.add(&[b"SET", &key('s', i), &value.bytes]),
         }
     });

@@ -87,7 +87,10 @@ pub fn put(
         input::with_source(&dense.elements, strings, |source| array.overwrite(dense.dtype, &dense.shape, source, store))
     });
     match reused {
-        Some(true) => slot.expire(expiry),
+        Some(true) => {
+            input::space_out(&dense.elements, strings);
+            slot.expire(expiry);
+        }
         _ => slot.set(input::build(dense, strings, store)?, expiry),
     }
     Ok(())

@@ -128,7 +128,7 @@ impl Array {
         };
         match chunks.map.get(&number) {
             Some(c) if c.encoding() != Encoding::Fill => {
-                c.with_some_elements(number, place.size() * itemsize, itemsize, |elements| {
+                c.with_some_elements(number, place.size() * itemsize, itemsize, true, |elements| {
                     copy(elements, true);
                     Ok(())
                 })

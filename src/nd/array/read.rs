@@ -102,7 +102,7 @@ impl Array {
             if chunk.encoding().is_encoded() {
                 let (number, nbytes) = (place.number, place.size() * itemsize);
                 let part = (start - first) * itemsize..(end - first) * itemsize;
-                return chunk.with_some_elements(number, nbytes, itemsize, |bytes| f(&bytes[part]));
+                return chunk.with_some_elements(number, nbytes, itemsize, true, |bytes| f(&bytes[part]));
             }
         }
         let last = if end <= first + place.size() { place.number } else { grid.chunk_of_run(end - 1).0.number };
@@ -207,12 +207,12 @@ impl Array {
                 Some(c) if c.encoding() != Encoding::Fill && is_run(&part.chunk_strides, &out_steps, &part.counts) => {
                     let nbytes = part.counts.iter().product::<usize>() * itemsize;
                     let to = &mut out[(out_start + part.out_start) * itemsize..][..nbytes];
-                    c.with_parts(number, part.chunk.size() * itemsize, itemsize, |opened| {
+                    c.with_parts(number, part.chunk.size() * itemsize, itemsize, true, |opened| {
                         opened.part(itemsize, part.chunk_start, to);
                     })
                 }
                 Some(c) if c.encoding() != Encoding::Fill => {
-                    c.with_some_elements(number, part.chunk.size() * itemsize, itemsize, |e| {
+                    c.with_some_elements(number, part.chunk.size() * itemsize, itemsize, true, |e| {
                         copy(e, &part.chunk_strides, part.chunk_start, out);
                         Ok(())
                     })

@@ -6,7 +6,7 @@
 
 use super::{Array, Chunks, Effort};
 use crate::nd::chunk::Chunk;
-use crate::nd::codec::{fill_with, Encoding, Opened};
+use crate::nd::codec::{fill_with, Encoding};
 use crate::nd::decoded;
 use crate::nd::error::{Error, Result};
 use crate::nd::grid::Grid;
@@ -322,26 +322,18 @@ impl Array {
             let Some(chunk) = chunks.map.get(&number) else { return Ok(()) }; // it was there before
             let nbytes = grid.chunk(number).size() * itemsize;
             if group.len() > FEW || group.len() * row > nbytes / 4 {
-                let copy = |elements: &[u8]| {
+                return chunk.with_some_elements(number, nbytes, itemsize, may_keep, |elements| {
                     group.iter().for_each(|w| {
                         put(w.out, &|out: &mut [u8]| out.copy_from_slice(&elements[w.row * row..][..row]));
                     });
                     Ok(())
-                };
-                return match may_keep {
-                    true => chunk.with_some_elements(number, nbytes, itemsize, copy),
-                    false => chunk.with_elements(number, nbytes, itemsize, copy),
-                };
+                });
             }
-            let copy = |opened: &Opened<'_>| {
+            chunk.with_parts(number, nbytes, itemsize, may_keep, |opened| {
                 group
                     .iter()
                     .for_each(|w| put(w.out, &|out: &mut [u8]| opened.part(itemsize, w.row * row / itemsize, out)));
-            };
-            match may_keep {
-                true => chunk.with_parts(number, nbytes, itemsize, copy),
-                false => chunk.with_opened(number, nbytes, itemsize, copy),
-            }
+            })
         };
         if helpers == 0 {
             let mut put = |at: usize, write: &dyn Fn(&mut [u8])| write(&mut out[at * row..][..row]);

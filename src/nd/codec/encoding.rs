@@ -16,6 +16,7 @@ use super::raw::Raw;
 use super::zstd::Zstd;
 use super::{Codec, Filter};
 use crate::nd::error::Result;
+use crate::nd::memory;
 
 /// How one chunk's bytes are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +102,7 @@ impl Encoding {
 
     /// [`Codec::encode`].
     pub fn encode(self, source: &[u8], itemsize: usize, level: u8, out: &mut Vec<u8>) {
+        self.use_scratch();
         self.with_codec(|codec| codec.encode(source, itemsize, level, out));
     }
 
@@ -109,7 +111,15 @@ impl Encoding {
     /// # Errors
     /// A phrase that says what does not hold.
     pub fn decode(self, source: &[u8], itemsize: usize, out: &mut [u8]) -> Result<(), &'static str> {
+        self.use_scratch();
         self.with_codec(|codec| codec.decode(source, itemsize, out))
+    }
+
+    /// Says that the codec works in buffers that the thread keeps, as its callers then do.
+    fn use_scratch(self) {
+        if self.is_encoded() {
+            memory::use_scratch();
+        }
     }
 
     /// [`Codec::may_take`].
