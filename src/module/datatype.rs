@@ -11,6 +11,7 @@ use triomphe::Arc;
 
 use super::config;
 use super::ffi::{api, guard, log, OK};
+use super::pages;
 use crate::nd::array::Array;
 use crate::nd::error::Error;
 use crate::nd::format::rdb::{self, OwnString as _};
@@ -118,8 +119,14 @@ fn load(io: *mut raw::RedisModuleIO, encver: c_int) -> Result<Array, Error> {
         ));
     }
     let rdb::Header { mut array, parts, stored } = rdb::read_header(Loaded::next(io)?.bytes())?;
+    // How long the last part was whose memory is a chunk's now: the next is likely as long, and takes memory anew.
+    static KEPT: AtomicUsize = AtomicUsize::new(0);
     for _ in 0..parts {
-        rdb::read_own_part(&mut array, Loaded::next(io)?)?;
+        pages::make_ready(KEPT.load(Ordering::Relaxed));
+        let part = Loaded::next(io)?;
+        let len = part.len;
+        let kept = rdb::read_own_part(&mut array, part)?;
+        KEPT.store(if kept { len } else { 0 }, Ordering::Relaxed);
     }
     let missing = array.parts_missing();
     // A file may have been saved while an append-only file was being read; a payload of `RESTORE` is whole or wrong.

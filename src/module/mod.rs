@@ -20,6 +20,7 @@ mod info;
 mod input;
 mod options;
 mod output;
+mod pages;
 mod pool;
 mod priority;
 mod register;

@@ -349,22 +349,23 @@ pub trait OwnString {
 }
 
 /// [`read_part`] of a string that need not be copied: a raw chunk of a mebibyte is a part of its own, and then its buffer.
+/// Answers whether it is.
 ///
 /// # Errors
 /// As [`read_part`].
-pub fn read_own_part(array: &mut Array, string: impl OwnString) -> Result<()> {
+pub fn read_own_part(array: &mut Array, string: impl OwnString) -> Result<bool> {
     let records = read_table(array, string.bytes())?;
     let [Record { number, encoding: Encoding::Raw, ref bytes, checksum, nbytes }] = records[..] else {
-        return take_chunks(array, string.bytes(), records);
+        return take_chunks(array, string.bytes(), records).map(|()| false);
     };
     // Shorter ones lie in smaller size classes than the string, and are copied as fast as they are moved.
     if array.dtype() == Dtype::Bool || bytes.len() != nbytes || nbytes < ADOPTED {
-        return take_chunks(array, string.bytes(), records);
+        return take_chunks(array, string.bytes(), records).map(|()| false);
     }
     let buffer = string.into_buffer(bytes.clone());
     let chunk = Chunk::from_raw(number, buffer, nbytes, checksum)?;
     array.add_part(vec![(number, chunk)]);
-    Ok(())
+    Ok(true)
 }
 
 /// Reads the table at the beginning of a part, and checks all of it but the chunks' checksums.
@@ -482,7 +483,10 @@ mod tests {
             let strings = saved(&array);
             let load = |strings: &[Vec<u8>]| -> Result<Array> {
                 let mut array = read_header(&strings[0])?.array;
-                strings[1..].iter().try_for_each(|part| read_own_part(&mut array, Own(part.clone())))?;
+                for part in &strings[1..] {
+                    let kept = read_own_part(&mut array, Own(part.clone()))?;
+                    assert_eq!(kept, policy == Policy::Raw && part.len() > ADOPTED, "{policy:?}, {nbytes}");
+                }
                 Ok(array)
             };
             let whole = load(&strings).unwrap();

@@ -19,6 +19,9 @@ const NOTHING: u64 = 0;
 const NUMBER: u64 = 1;
 const NAN: u64 = 2;
 
+/// Runs of which it pays to ask first whether they hold anything better.
+const LONG: usize = 4096;
+
 /// Elements that are closed up at a time where some are left out.
 const PIECE: usize = 1024;
 
@@ -69,6 +72,13 @@ impl<T: Ordered> First<T> {
     fn add_run<const GREATEST: bool>(cell: &mut T::Slot, run: &[T], at: u64) {
         if Self::state(cell) == NAN {
             return;
+        }
+        // Of many blocks, few hold something better than all before them; that they do not is found out sooner than where it is.
+        if Self::state(cell) == NUMBER && run.len() >= LONG {
+            let (key, has_nan) = if GREATEST { T::greatest(run) } else { T::least(run) };
+            if !has_nan && !Self::yields_to::<GREATEST>(cell, key) {
+                return;
+            }
         }
         let (i, is_nan) = if GREATEST { T::find_greatest(run) } else { T::find_least(run) };
         let Some(&element) = run.get(i) else { return };

@@ -49,8 +49,8 @@ pub(super) trait Kernel: 'static {
     fn is_beaten(_other: &Self::Cell, _best: &Self::Cell) -> bool {
         false
     }
-    /// Whether [`Kernel::rows_onto`] is there.
-    const TAKES_ROWS_ONTO: bool = false;
+    /// So many rows are one block of [`Kernel::rows`]: what they give an empty cell is what is merged into any other.
+    const ONE_BLOCK: usize = 0;
     /// Merges into each cell what its run gives an empty one; runs are of `len` elements, one after the other.
     fn runs_onto(cells: &mut [Self::Cell], runs: &[Self::Elem], len: usize) {
         for (cell, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
@@ -59,8 +59,6 @@ pub(super) trait Kernel: 'static {
             Self::merge(cell, &own);
         }
     }
-    /// Merges into the cells what rows give empty ones.
-    fn rows_onto(_cells: &mut [Self::Cell], _rows: &[Self::Elem]) {}
     /// Adds what `other` saw after what this cell saw.
     fn merge(cell: &mut Self::Cell, other: &Self::Cell);
     /// [`Kernel::merge`] for many cells.
@@ -218,9 +216,9 @@ impl<K: Kernel> Erased for Typed<K> {
         let cells: &mut [K::Cell] = elements_mut(cells);
         match inner {
             Inner::Run(len) => K::runs_onto(cells, block, len),
-            Inner::Rows { rows, len } if K::TAKES_ROWS_ONTO => {
+            Inner::Rows { rows, len } if rows <= K::ONE_BLOCK => {
                 let parts = block.chunks_exact(rows * len);
-                cells.chunks_exact_mut(len).zip(parts).for_each(|(cells, part)| K::rows_onto(cells, part));
+                cells.chunks_exact_mut(len).zip(parts).for_each(|(cells, part)| K::rows(cells, part));
             }
             Inner::Rows { .. } => return false,
         }

@@ -16,8 +16,6 @@ const ROWS: usize = 8;
 const COLUMNS: usize = 16;
 /// Rows that are gone down before the next columns are.
 const DEPTH: usize = 32;
-/// Steps of all lanes after which a search asks whether there is a new best element.
-const STEPS: usize = 32;
 /// Steps of all lanes, of 256 bytes mostly, from which on it pays to read them in quarters: a processor fetches four streams from
 /// memory sooner than one, if they are some pages apart.
 const QUARTERED: usize = 256;
@@ -173,17 +171,29 @@ fn has_any<T: Ordered>(flags: &[T::Flag]) -> bool {
 #[inline(always)]
 fn extreme_run<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (T::Key, bool) {
     let (whole, rest) = run.as_chunks::<LANES>();
-    let (mut best, mut has_nan) = (worst::<T, GREATEST>(), false);
-    if !whole.is_empty() {
+    // What is left over is looked at with some that were looked at before.
+    if let Some(last) = run.last_chunk::<LANES>() {
         let mut lanes = Lanes::<T, LANES, FLAGS>::new::<GREATEST>();
         lanes.add::<GREATEST>(whole);
-        (best, has_nan) = (lanes.best::<GREATEST>(), lanes.has_nan());
+        lanes.add::<GREATEST>(if rest.is_empty() { &[] } else { std::slice::from_ref(last) });
+        return (lanes.best::<GREATEST>(), lanes.has_nan());
     }
+    let (mut best, mut has_nan) = (worst::<T, GREATEST>(), false);
     for x in rest {
         best = best_of::<_, GREATEST>(best, x.key());
         has_nan |= x.is_nan();
     }
     (best, has_nan)
+}
+
+/// Lanes of a short run, each of which keeps three things; none where so many are narrower than 32 bits, as the compiler would take
+/// them one by one.
+const fn few(lanes: usize) -> usize {
+    if lanes > 64 {
+        0
+    } else {
+        lanes / 4
+    }
 }
 
 /// Each lane keeps the number of the step that gave its best element: nothing is looked at twice. For no more steps than can be
@@ -200,7 +210,10 @@ fn find_in_short<T: Ordered, const LANES: usize, const GREATEST: bool>(run: &[T]
             let is_better = better::<_, GREATEST>(key, best[i]);
             best[i] = if is_better { key } else { best[i] };
             found[i] = if is_better { number } else { found[i] };
-            nan[i] |= T::flag(elements[i].is_nan());
+        }
+        // One comparison for two elements.
+        for i in 0..LANES / 2 {
+            nan[i] |= T::flag(elements[i].is_nan() | elements[i + LANES / 2].is_nan());
         }
     }
     let (best, found, nan) = black_box((best, found, nan));
@@ -229,46 +242,19 @@ fn find_in_short<T: Ordered, const LANES: usize, const GREATEST: bool>(run: &[T]
     }
 }
 
-/// Every some steps the lanes are asked whether one of them is better than the best element so far. Which element it is is
-/// looked for once, at the end, among those steps that gave the best one.
+/// What the best element is, and then where it stands: the second look finds the elements in the cache, and ends early.
 #[inline(always)]
-fn find_extreme<T: Ordered, const LANES: usize, const FLAGS: usize, const GREATEST: bool>(run: &[T]) -> (usize, bool) {
-    if run.len() <= COUNTED * FLAGS {
-        return find_in_short::<T, FLAGS, GREATEST>(run);
+fn find_extreme<T: Ordered, const LANES: usize, const FLAGS: usize, const FEW: usize, const GREATEST: bool>(
+    run: &[T],
+) -> (usize, bool) {
+    if run.len() <= COUNTED * FEW {
+        return find_in_short::<T, FEW, GREATEST>(run);
     }
-    let (whole, rest) = run.as_chunks::<LANES>();
-    let mut lanes = Lanes::<T, LANES, FLAGS>::new::<GREATEST>();
-    let (mut best, mut from) = (worst::<T, GREATEST>(), 0);
-    for (number, steps) in whole.chunks(STEPS).enumerate() {
-        lanes.add::<GREATEST>(steps);
-        let at = number * STEPS * LANES;
-        if lanes.has_nan() {
-            return (at + find_where::<T, LANES, FLAGS>(&run[at..], |x| x.is_nan()), true);
-        }
-        let mut is_better = [T::Flag::default(); FLAGS];
-        for part in lanes.best.as_chunks::<FLAGS>().0 {
-            for (flag, lane) in is_better.iter_mut().zip(part) {
-                *flag |= T::flag(better::<_, GREATEST>(*lane, best));
-            }
-        }
-        if has_any::<T>(&black_box(is_better)) {
-            (best, from) = (lanes.best::<GREATEST>(), at);
-        }
+    let (best, has_nan) = extreme_run::<T, LANES, FLAGS, GREATEST>(run);
+    match has_nan {
+        true => (find_where::<T, LANES, FLAGS>(run, |x| x.is_nan()), true),
+        false => (find_where::<T, LANES, FLAGS>(run, |x| x.key() == best), false),
     }
-    let mut has_nan = false;
-    let mut of_rest = best;
-    for x in rest {
-        of_rest = best_of::<_, GREATEST>(of_rest, x.key());
-        has_nan |= x.is_nan();
-    }
-    let at = run.len() - rest.len();
-    if has_nan {
-        return (at + find_where::<T, LANES, FLAGS>(rest, |x| x.is_nan()), true);
-    }
-    if better::<_, GREATEST>(of_rest, best) {
-        (best, from) = (of_rest, at);
-    }
-    (from + find_where::<T, LANES, FLAGS>(&run[from..], |x| x.key() == best), false)
 }
 
 /// Where the first element stands that `is_it`. A look at as many as there are lanes is one without branches.
@@ -437,8 +423,8 @@ macro_rules! ordered {
             fn $nan(elements: &[$t]) -> bool = any_nan(elements);
             fn $least(run: &[$t]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, false>(run);
             fn $greatest(run: &[$t]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, true>(run);
-            fn $find_least(run: &[$t]) -> (usize, bool) = find_extreme::<$t, $lanes, { $lanes / 4 }, false>(run);
-            fn $find_greatest(run: &[$t]) -> (usize, bool) = find_extreme::<$t, $lanes, { $lanes / 4 }, true>(run);
+            fn $find_least(run: &[$t]) -> (usize, bool) = find_extreme::<$t, $lanes, { $lanes / 4 }, { few($lanes) }, false>(run);
+            fn $find_greatest(run: &[$t]) -> (usize, bool) = find_extreme::<$t, $lanes, { $lanes / 4 }, { few($lanes) }, true>(run);
             fn $least_rows(least: &mut [$t], rows: &[$t]) -> bool =
                 extreme_rows::<$t, { $lanes / 2 }, { $lanes / 16 }, false>(least, rows);
             fn $greatest_rows(greatest: &mut [$t], rows: &[$t]) -> bool =

@@ -300,7 +300,9 @@ impl Reduction {
     ///
     /// Blocks of a few rows have nearly as many cells as elements: this saves going over them three times more.
     pub(super) fn add_in_place(&self, block: &[u8], lens: &[usize], offset: &[usize], cells: &mut Cells) -> bool {
-        if self.is_filtered() || self.work != self.dtype || self.is_of_all() {
+        // What a block of all elements gives is kept, unless it is a position (`State::summary_kind`).
+        let is_kept = self.is_of_all() && !self.kernel.holds_positions();
+        if self.is_filtered() || self.work != self.dtype || is_kept {
             return false;
         }
         let (walk, place) = self.locate(lens, offset);

@@ -35,6 +35,10 @@ pub(super) trait Factor: Element {
     type Cell: Pod + Send + Sync;
     type Out: Element;
     const ONE: Self::Cell;
+    /// As [`Kernel::ONE_BLOCK`].
+    const ONE_BLOCK: usize = 0;
+    /// As [`Kernel::IS_EXACT`].
+    const IS_EXACT: bool = false;
     fn add_run(cell: &mut Self::Cell, run: &[Self]);
     fn add_rows(cells: &mut [Self::Cell], rows: &[Self]);
     fn multiply(cell: &mut Self::Cell, other: &Self::Cell);
@@ -47,6 +51,8 @@ impl<T: Factor> Kernel for Prod<T> {
     type Out = T::Out;
     const EMPTY: T::Cell = T::ONE;
     const PIECE: usize = PIECE;
+    const ONE_BLOCK: usize = T::ONE_BLOCK;
+    const IS_EXACT: bool = T::IS_EXACT;
     fn run(cell: &mut T::Cell, run: &[T]) {
         T::add_run(cell, run);
     }
@@ -89,6 +95,7 @@ macro_rules! whole_factors {
             type Cell = u64;
             type Out = $out;
             const ONE: u64 = 1;
+            const IS_EXACT: bool = true;
             fn add_run(cell: &mut u64, run: &[$t]) {
                 *cell = cell.wrapping_mul($run(run));
             }
@@ -206,11 +213,43 @@ fn float_run<T: Source>(cell: &mut Scaled, run: &[T]) {
     }
 }
 
+/// Of each column, at most [`BLOCK`] numbers are multiplied before its cell is.
 #[inline(always)]
 fn float_rows<T: Source>(cells: &mut [Scaled], rows: &[T]) {
-    for row in rows.chunks_exact(cells.len()) {
-        cells.iter_mut().zip(row).for_each(|(cell, x)| cell.multiply(&Scaled::new(x.cast())));
+    let len = cells.len();
+    for rows in rows.chunks(BLOCK * len) {
+        let from = float_columns::<T, LANES>(cells, rows, 0);
+        float_columns::<T, 1>(cells, rows, from);
     }
+}
+
+/// Goes down rows, `N` columns at a time as long as there are so many, and answers which column comes next.
+#[inline(always)]
+fn float_columns<T: Source, const N: usize>(cells: &mut [Scaled], rows: &[T], from: usize) -> usize {
+    let len = cells.len();
+    let mut at = from;
+    for cells in cells[from..].as_chunks_mut::<N>().0 {
+        let (mut fractions, mut exponents, mut all_normal) = ([1.0f64; N], [0i64; N], true);
+        for row in rows.chunks_exact(len) {
+            let numbers: &[T; N] = &row[at..].as_chunks().0[0];
+            for i in 0..N {
+                let bits = numbers[i].cast::<f64>().to_bits();
+                all_normal &= is_normal(bits);
+                exponents[i] += (bits >> 52 & 0x7ff) as i64 - 1023;
+                fractions[i] *= f64::from_bits(bits & (FRACTION | SIGN) | ONE);
+            }
+        }
+        for (i, cell) in cells.iter_mut().enumerate() {
+            let mut product = Scaled { fraction: fractions[i], exponent: exponents[i] }.normal();
+            if !all_normal {
+                product = Scaled::ONE;
+                rows.chunks_exact(len).for_each(|row| product.multiply(&Scaled::new(row[at + i].cast())));
+            }
+            cell.multiply(&product);
+        }
+        at += N;
+    }
+    at
 }
 
 macro_rules! float_factors {
@@ -223,6 +262,7 @@ macro_rules! float_factors {
             type Cell = Scaled;
             type Out = $t;
             const ONE: Scaled = Scaled::ONE;
+            const ONE_BLOCK: usize = BLOCK;
             fn add_run(cell: &mut Scaled, run: &[$t]) {
                 $run(cell, run);
             }

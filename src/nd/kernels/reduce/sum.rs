@@ -23,7 +23,8 @@ pub struct Mean<T>(PhantomData<fn() -> T>);
 
 /// A running total of elements of type `T`.
 pub(super) trait Total<T>: Pod + Send + Sync {
-    const TAKES_ROWS_ONTO: bool = false;
+    /// As [`Kernel::ONE_BLOCK`].
+    const ONE_BLOCK: usize = 0;
     fn add_run(&mut self, run: &[T]);
     /// [`Total::add_run`] of elements at any address; false, and nothing done, where they must be aligned first.
     fn add_bytes(&mut self, _run: &[u8]) -> bool {
@@ -32,8 +33,6 @@ pub(super) trait Total<T>: Pod + Send + Sync {
     /// As [`Kernel::runs_onto`].
     fn add_runs(totals: &mut [Self], runs: &[T], len: usize);
     fn add_rows(totals: &mut [Self], rows: &[T]);
-    /// As [`Kernel::rows_onto`].
-    fn rows_onto(_totals: &mut [Self], _rows: &[T]) {}
     fn add_total(&mut self, other: &Self);
 }
 
@@ -50,7 +49,7 @@ macro_rules! kernels {
             const EMPTY: $total = bytemuck::zeroed();
             const PIECE: usize = PIECE;
             const IS_EXACT: bool = !<$t as Element>::DTYPE.is_inexact();
-            const TAKES_ROWS_ONTO: bool = <$total as Total<$t>>::TAKES_ROWS_ONTO;
+            const ONE_BLOCK: usize = <$total as Total<$t>>::ONE_BLOCK;
             fn run(cell: &mut $total, run: &[$t]) {
                 cell.add_run(run);
             }
@@ -64,9 +63,6 @@ macro_rules! kernels {
             }
             fn runs_onto(cells: &mut [$total], runs: &[$t], len: usize) {
                 <$total as Total<$t>>::add_runs(cells, runs, len);
-            }
-            fn rows_onto(cells: &mut [$total], rows: &[$t]) {
-                <$total as Total<$t>>::rows_onto(cells, rows);
             }
             fn merge(cell: &mut $total, other: &$total) {
                 <$total as Total<$t>>::add_total(cell, other);

@@ -29,7 +29,7 @@ use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
-use super::compensated::{two_sum, Compensated};
+use super::compensated::Compensated;
 use super::sum::Total;
 use super::versions::versions;
 use crate::nd::rounding::{bf16_to_f32, f16_to_f32};
@@ -39,11 +39,11 @@ pub(super) type Pair = [Compensated; 2];
 
 /// Numbers of a run that are added in lanes before the cell is touched.
 const BLOCK: usize = 512;
-/// Rows that are added one after the other, and the groups of them that are added before the cells are touched.
+/// Rows that are added one after the other, and those that are added before the cells are touched.
 const GROUP: usize = 16;
-const GROUPS: usize = 4;
-/// Columns of rows that are worked on at a time.
-const STRIP: usize = 256;
+const ROWS: usize = 4 * GROUP;
+/// Columns of rows that are gone down at a time: their sums fill four registers.
+const COLUMNS: usize = 16;
 
 /// A float that is added as float64.
 trait Float: Pod {
@@ -225,103 +225,99 @@ fn merge<const PARTS: usize>(cells: &mut [Compensated; PARTS], others: &[Compens
 
 /// Adds rows to cells.
 #[inline(always)]
-fn float_rows<T: Float>(cells: &mut [Compensated], rows: &[T]) {
-    let len = cells.len();
-    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-        for rows in rows.chunks(GROUPS * GROUP * len) {
-            add_columns(cells, rows, len, strip * STRIP);
-        }
-    }
-}
-
-/// Merges into the cells what the rows give empty ones.
-#[inline(always)]
-fn float_rows_onto<T: Float>(cells: &mut [Compensated], rows: &[T]) {
-    let len = cells.len();
-    if rows.len() <= GROUPS * GROUP * len {
-        // What is added to an empty cell is kept without loss: it may be added to the other one.
-        return float_rows(cells, rows);
-    }
-    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-        let mut own = [Compensated::default(); STRIP];
-        let own = &mut own[..cells.len()];
-        for rows in rows.chunks(GROUPS * GROUP * len) {
-            add_columns(own, rows, len, strip * STRIP);
-        }
-        for (cell, own) in cells.iter_mut().zip(own) {
-            cell.merge(own);
-        }
-    }
-}
-
-/// Adds to cells what rows of `len` numbers hold from column `at` on.
-#[inline(always)]
-fn add_columns<T: Float>(cells: &mut [Compensated], rows: &[T], len: usize, at: usize) {
-    let mut totals = [0.0; STRIP];
-    let totals = &mut totals[..cells.len()];
-    let from = total_columns::<T, 16>(totals, rows, len, at, 0);
-    let from = total_columns::<T, 4>(totals, rows, len, at, from);
-    total_columns::<T, 1>(totals, rows, len, at, from);
-    // Two cells fill a register, and are taken apart and put together by less than four would be.
-    let (cells, last_cells) = cells.as_chunks_mut::<2>();
-    let (totals, last_totals) = totals.as_chunks::<2>();
-    for (cells, totals) in cells.iter_mut().zip(totals) {
-        let sums = [cells[0].sum, cells[1].sum];
-        let losts = [cells[0].lost, cells[1].lost];
-        let (mut new_sums, mut new_losts) = ([0.0; 2], [0.0; 2]);
-        for i in 0..2 {
-            (new_sums[i], new_losts[i]) = two_sum(sums[i], losts[i], totals[i]);
-        }
-        *cells = [
-            Compensated { sum: new_sums[0], lost: new_losts[0] },
-            Compensated { sum: new_sums[1], lost: new_losts[1] },
-        ];
-    }
-    for (cell, total) in last_cells.iter_mut().zip(last_totals) {
-        cell.add_number(*total);
-    }
-}
-
-/// Goes down rows, `COLUMNS` of them at a time as long as there are so many, and answers which column comes next.
-#[inline(always)]
-fn total_columns<T: Float, const COLUMNS: usize>(
-    totals: &mut [f64],
+fn float_rows<T: Float>(
+    cells: &mut [Compensated],
     rows: &[T],
-    len: usize,
-    at: usize,
-    from: usize,
-) -> usize {
-    let mut next = from;
-    for totals in totals[from..].as_chunks_mut::<COLUMNS>().0 {
-        let mut all = [0.0; COLUMNS];
-        for group in rows.chunks(GROUP * len) {
-            let mut sums = [0.0; COLUMNS];
-            for row in group.chunks_exact(len) {
-                let numbers: &[T; COLUMNS] = &row[at + next..].as_chunks().0[0];
-                add_lanes(&mut sums, numbers);
-            }
-            for (all, sum) in all.iter_mut().zip(&sums) {
-                *all += *sum;
-            }
-        }
-        *totals = all;
-        next += COLUMNS;
+    add: impl Fn(&mut [Compensated; COLUMNS], &[f64; COLUMNS]),
+) {
+    let len = cells.len();
+    // Not `chunks`, here and below: it divides, which takes as long as a few rows.
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let (rows, after) = rest.split_at(rest.len().min(ROWS * len));
+        let from = add_columns::<T, COLUMNS>(cells, rows, 0, &add);
+        let from = add_columns::<T, 4>(cells, rows, from, add_each);
+        add_columns::<T, 1>(cells, rows, from, add_each);
+        rest = after;
     }
-    next
+}
+
+/// Goes down rows, `N` columns at a time as long as there are so many, and answers which column comes next.
+#[inline(always)]
+fn add_columns<T: Float, const N: usize>(
+    cells: &mut [Compensated],
+    rows: &[T],
+    from: usize,
+    add: impl Fn(&mut [Compensated; N], &[f64; N]),
+) -> usize {
+    let len = cells.len();
+    let mut at = from;
+    for cells in cells[from..].as_chunks_mut::<N>().0 {
+        let mut totals = [0.0; N];
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let (mut group, after) = rest.split_at(rest.len().min(GROUP * len));
+            let mut sums = [0.0; N];
+            while let Some((row, after)) = group.split_at_checked(len) {
+                let numbers: &[T; N] = &row[at..].as_chunks().0[0];
+                add_lanes(&mut sums, numbers);
+                group = after;
+            }
+            for (total, sum) in totals.iter_mut().zip(&sums) {
+                *total += *sum;
+            }
+            rest = after;
+        }
+        add(cells, &totals);
+        at += N;
+    }
+    at
+}
+
+/// Adds a number to each cell.
+#[inline(always)]
+fn add_each<const N: usize>(cells: &mut [Compensated; N], numbers: &[f64; N]) {
+    for (cell, x) in cells.iter_mut().zip(numbers) {
+        cell.add_number(*x);
+    }
+}
+
+/// [`add_each`], four cells at a time: the compiler would take sums and losses apart in twice as many steps. In the loop down
+/// the rows, it is done while the next rows are on their way from memory.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_each_avx2(cells: &mut [Compensated; COLUMNS], numbers: &[f64; COLUMNS]) {
+    use std::arch::x86_64::{
+        __m256d, _mm256_add_pd, _mm256_permute4x64_pd, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd,
+    };
+    for (cells, numbers) in cells.as_chunks_mut::<4>().0.iter_mut().zip(numbers.as_chunks::<4>().0) {
+        let [first, second]: [__m256d; 2] = bytemuck::cast(*cells);
+        // The cells 0, 2, 1, 3.
+        let (sum, lost) = (_mm256_unpacklo_pd(first, second), _mm256_unpackhi_pd(first, second));
+        let x = _mm256_permute4x64_pd::<0b11_01_10_00>(bytemuck::cast(*numbers));
+        // As `two_sum`.
+        let total = _mm256_add_pd(sum, x);
+        let of_x = _mm256_sub_pd(total, sum);
+        let of_sum = _mm256_sub_pd(total, of_x);
+        let rounded = _mm256_add_pd(_mm256_sub_pd(sum, of_sum), _mm256_sub_pd(x, of_x));
+        let lost = _mm256_add_pd(lost, rounded);
+        *cells = bytemuck::cast([_mm256_unpacklo_pd(total, lost), _mm256_unpackhi_pd(total, lost)]);
+    }
 }
 
 macro_rules! float_totals {
-    ($($t:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident $rows_onto:ident;)*) => {$(
+    ($($t:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident;)*) => {$(
         versions! {
             fn $spans(cells: &mut [Compensated; 1], run: &[$read]) -> usize = spans(cells, run);
             fn $blocks(cells: &mut [Compensated; 1], rest: &[$read]) = blocks(cells, rest);
             fn $short(cells: &mut [[Compensated; 1]], runs: &[$read], len: usize) = short_runs(cells, runs, len);
-            fn $rows(cells: &mut [Compensated], rows: &[$t]) = float_rows(cells, rows);
-            fn $rows_onto(cells: &mut [Compensated], rows: &[$t]) = float_rows_onto(cells, rows);
+            fn $rows(cells: &mut [Compensated], rows: &[$t]) = float_rows(cells, rows, add_each),
+                avx2 = float_rows(cells, rows, |cells, numbers| add_each_avx2(cells, numbers));
         }
         const $loops: Loops<$read, 1> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
         impl Total<$t> for Compensated {
-            const TAKES_ROWS_ONTO: bool = true;
+            const ONE_BLOCK: usize = ROWS;
             fn add_run(&mut self, run: &[$t]) {
                 $loops.add_run(std::array::from_mut(self), bytemuck::cast_slice(run));
             }
@@ -338,9 +334,6 @@ macro_rules! float_totals {
             fn add_rows(totals: &mut [Compensated], rows: &[$t]) {
                 $rows(totals, rows);
             }
-            fn rows_onto(totals: &mut [Compensated], rows: &[$t]) {
-                $rows_onto(totals, rows);
-            }
             fn add_total(&mut self, other: &Compensated) {
                 self.merge(other);
             }
@@ -348,14 +341,14 @@ macro_rules! float_totals {
     )*};
 }
 float_totals! {
-    f16 as f16: F16 spans_f16 blocks_f16 short_f16 rows_f16 rows_onto_f16;
-    bf16 as bf16: BF16 spans_bf16 blocks_bf16 short_bf16 rows_bf16 rows_onto_bf16;
-    f32 as [u8; 4]: F32 spans_f32 blocks_f32 short_f32 rows_f32 rows_onto_f32;
-    f64 as [u8; 8]: F64 spans_f64 blocks_f64 short_f64 rows_f64 rows_onto_f64;
+    f16 as f16: F16 spans_f16 blocks_f16 short_f16 rows_f16;
+    bf16 as bf16: BF16 spans_bf16 blocks_bf16 short_bf16 rows_bf16;
+    f32 as [u8; 4]: F32 spans_f32 blocks_f32 short_f32 rows_f32;
+    f64 as [u8; 8]: F64 spans_f64 blocks_f64 short_f64 rows_f64;
 }
 
 macro_rules! complex_totals {
-    ($($t:ty, $part:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident $rows_onto:ident;)*) => {$(
+    ($($t:ty, $part:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident;)*) => {$(
         versions! {
             fn $spans(cells: &mut Pair, run: &[$read]) -> usize = spans(cells, run);
             fn $blocks(cells: &mut Pair, rest: &[$read]) = blocks(cells, rest);
@@ -363,7 +356,7 @@ macro_rules! complex_totals {
         }
         const $loops: Loops<$read, 2> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
         impl Total<$t> for Pair {
-            const TAKES_ROWS_ONTO: bool = true;
+            const ONE_BLOCK: usize = ROWS;
             fn add_run(&mut self, run: &[$t]) {
                 $loops.add_run(self, bytemuck::cast_slice(run));
             }
@@ -377,9 +370,6 @@ macro_rules! complex_totals {
             fn add_rows(totals: &mut [Pair], rows: &[$t]) {
                 $rows(totals.as_flattened_mut(), bytemuck::cast_slice(rows));
             }
-            fn rows_onto(totals: &mut [Pair], rows: &[$t]) {
-                $rows_onto(totals.as_flattened_mut(), bytemuck::cast_slice(rows));
-            }
             fn add_total(&mut self, other: &Pair) {
                 self[0].merge(&other[0]);
                 self[1].merge(&other[1]);
@@ -388,6 +378,6 @@ macro_rules! complex_totals {
     )*};
 }
 complex_totals! {
-    Complex32, f32 as [u8; 4]: C64 spans_c64 blocks_c64 short_c64 rows_f32 rows_onto_f32;
-    Complex64, f64 as [u8; 8]: C128 spans_c128 blocks_c128 short_c128 rows_f64 rows_onto_f64;
+    Complex32, f32 as [u8; 4]: C64 spans_c64 blocks_c64 short_c64 rows_f32;
+    Complex64, f64 as [u8; 8]: C128 spans_c128 blocks_c128 short_c128 rows_f64;
 }
