@@ -9,12 +9,14 @@
 //! number of elements that eight does not divide follows unchanged. Numbers that use few of their bits become long runs
 //! of equal planes, which the byte shuffle alone does not see. The idea is Masui's (doi 10.1016/j.ascom.2015.07.002).
 //!
-//! Three steps over blocks that stay in the first cache: bytes of equal significance together, every eighth byte of them
-//! together, then squares of 8 x 8 bits turned over (Warren, Hacker's Delight, 7-3).
+//! Two steps over blocks that stay in the first cache: bytes of equal significance together, then the bits of those.
 
 use multiversion::multiversion;
 
-use super::planes::{load, row, store, turn, unrow, Word, BLOCK};
+use super::planes::{from_bits, join, split, to_bits};
+
+/// Elements of one block: at most 8 KiB of them, so that a block and its planes stay in the first cache.
+const BLOCK: usize = 512;
 
 /// Bytes that one block has in one plane.
 const ROW: usize = BLOCK / 8;
@@ -50,28 +52,22 @@ pub fn unshuffle_part(source: &[u8], size: usize, first: usize, out: &mut [u8]) 
 }
 
 macro_rules! shuffles {
-    ($($shuffle:ident $unshuffle:ident $word:ty;)*) => {$(
+    ($($shuffle:ident $unshuffle:ident $size:literal;)*) => {$(
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
         fn $shuffle(source: &[u8], out: &mut [u8]) {
-            const SIZE: usize = std::mem::size_of::<$word>();
-            let items = source.as_chunks::<SIZE>().0;
+            let items = source.as_chunks::<$size>().0;
             let (whole, rest) = items.split_at(items.len() / 8 * 8);
+            let plane_len = whole.len() / 8;
+            let mut planes = [[0; BLOCK]; $size];
             for (b, block) in whole.chunks(BLOCK).enumerate() {
-                let mut planes = [[0; BLOCK]; SIZE];
-                <$word>::split(&load(block), &mut planes);
-                for (j, plane) in planes.iter().enumerate() {
-                    // Eight neighbours are the eight bytes of a word: apart, they are eight rows.
-                    let mut words = [0u64; ROW];
-                    words.iter_mut().zip(plane.as_chunks().0).for_each(|(w, b)| *w = u64::from_le_bytes(*b));
-                    let mut bytes = [[0; ROW]; 8];
-                    u64::split(&words, &mut bytes);
-                    let mut rows = bytes.map(|r| row(&r));
-                    turn(&mut rows);
-                    let len = block.len() / 8;
-                    for (k, bits) in rows.iter().enumerate() {
-                        let start = (8 * j + k) * (whole.len() / 8) + b * ROW;
-                        out[start..start + len].copy_from_slice(&unrow(bits)[..len]);
+                split(block, planes.each_mut().map(|plane| &mut plane[..block.len()]));
+                let len = block.len() / 8;
+                for (plane, out) in planes.iter().zip(out.chunks_exact_mut(8 * plane_len)) {
+                    let mut rows: [&mut [u8]; 8] = [(); 8].map(|()| Default::default());
+                    for (row, out) in rows.iter_mut().zip(out.chunks_exact_mut(plane_len)) {
+                        *row = &mut out[b * ROW..][..len];
                     }
+                    to_bits(&plane.as_chunks().0[..len], rows);
                 }
             }
             let end = out.len() - rest.as_flattened().len();
@@ -80,25 +76,20 @@ macro_rules! shuffles {
 
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
         fn $unshuffle(source: &[u8], first: usize, out: &mut [u8]) {
-            const SIZE: usize = std::mem::size_of::<$word>();
-            let items = out.as_chunks_mut::<SIZE>().0;
+            let items = out.as_chunks_mut::<$size>().0;
             let (whole, rest) = items.split_at_mut(items.len() / 8 * 8);
-            let plane_len = source.len() / SIZE / 8;
+            let plane_len = source.len() / $size / 8;
+            let mut planes = [[0; BLOCK]; $size];
             for (b, block) in whole.chunks_mut(BLOCK).enumerate() {
-                let mut planes = [[0; BLOCK]; SIZE];
+                let len = block.len() / 8;
                 for (j, plane) in planes.iter_mut().enumerate() {
-                    let mut rows: [[u64; 8]; 8] = std::array::from_fn(|k| {
-                        let start = (8 * j + k) * plane_len + first / 8 + b * ROW;
-                        row(&source[start..start + block.len() / 8])
-                    });
-                    turn(&mut rows);
-                    let mut words = [0u64; ROW];
-                    u64::join(&rows.map(|r| unrow(&r)), &mut words);
-                    plane.as_chunks_mut().0.iter_mut().zip(words).for_each(|(b, w)| *b = w.to_le_bytes());
+                    let mut rows = [&[][..]; 8];
+                    for (k, row) in rows.iter_mut().enumerate() {
+                        *row = &source[(8 * j + k) * plane_len + first / 8 + b * ROW..][..len];
+                    }
+                    from_bits(rows, &mut plane.as_chunks_mut().0[..len]);
                 }
-                let mut words = [0; BLOCK];
-                <$word>::join(&planes, &mut words);
-                store(&words, block);
+                join(planes.each_ref().map(|plane| &plane[..block.len()]), block);
             }
             let rest = rest.as_flattened_mut();
             rest.copy_from_slice(&source[source.len() - rest.len()..]);
@@ -107,11 +98,11 @@ macro_rules! shuffles {
 }
 
 shuffles! {
-    shuffle_1 unshuffle_1 u8;
-    shuffle_2 unshuffle_2 u16;
-    shuffle_4 unshuffle_4 u32;
-    shuffle_8 unshuffle_8 u64;
-    shuffle_16 unshuffle_16 u128;
+    shuffle_1 unshuffle_1 1;
+    shuffle_2 unshuffle_2 2;
+    shuffle_4 unshuffle_4 4;
+    shuffle_8 unshuffle_8 8;
+    shuffle_16 unshuffle_16 16;
 }
 
 #[cfg(test)]

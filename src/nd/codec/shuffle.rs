@@ -8,12 +8,11 @@
 //! Numbers that lie near one another agree in their high bytes; side by side, those make long repeats for a byte-wise
 //! codec. Without it LZ4 saves nothing on float64. The idea is HDF5's shuffle filter.
 //!
-//! Blocks of elements are taken apart and put together by [`planes`](super::planes), at the width of vectors of the
-//! processor at hand.
+//! Elements are taken apart and put together by [`planes`](super::planes).
 
 use multiversion::multiversion;
 
-use super::planes::{load, store, Word, BLOCK};
+use super::planes::{differences_4, differences_8, join, split, sums_4, sums_8};
 use crate::nd::bytes::byte_sum;
 
 /// Writes `source` shuffled to `out`; both hold the same whole number of `size`-byte elements.
@@ -63,8 +62,8 @@ fn plane_sum(plane: &[u8]) -> u64 {
 /// false, and nothing done, for elements that are summed faster on their own.
 pub fn shuffle_differences(source: &[u8], size: usize, out: &mut [u8]) -> bool {
     match size {
-        4 => differences_4(source, out),
-        8 => differences_8(source, out),
+        4 => shuffle_differences_4(source, out),
+        8 => shuffle_differences_8(source, out),
         _ => return false,
     }
     true
@@ -73,115 +72,73 @@ pub fn shuffle_differences(source: &[u8], size: usize, out: &mut [u8]) -> bool {
 /// Undoes [`shuffle_differences`]; false, and nothing done, where that does nothing.
 pub fn unshuffle_sums(source: &[u8], size: usize, out: &mut [u8]) -> bool {
     match size {
-        4 => sums_4(source, out),
-        8 => sums_8(source, out),
+        4 => unshuffle_sums_4(source, out),
+        8 => unshuffle_sums_8(source, out),
         _ => return false,
     }
     true
 }
 
+/// The bytes of `count` elements from `first` on, plane by plane.
+#[inline(always)]
+fn planes<const S: usize>(source: &[u8], first: usize, count: usize) -> [&[u8]; S] {
+    let len = source.len() / S;
+    std::array::from_fn(|j| &source[j * len + first..][..count])
+}
+
+/// Planes to write `count` elements to.
+#[inline(always)]
+fn planes_mut<const S: usize>(out: &mut [u8], count: usize) -> [&mut [u8]; S] {
+    let mut rest = out;
+    [(); S].map(|()| {
+        let (plane, after) = std::mem::take(&mut rest).split_at_mut(count);
+        rest = after;
+        plane
+    })
+}
+
 macro_rules! differences {
-    ($($shuffle:ident $unshuffle:ident $word:ty;)*) => {$(
+    ($($shuffle:ident $unshuffle:ident $differences:ident $sums:ident;)*) => {$(
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
         fn $shuffle(source: &[u8], out: &mut [u8]) {
-            const SIZE: usize = std::mem::size_of::<$word>();
-            let items = source.as_chunks::<SIZE>().0;
-            let mut before = 0;
-            for (b, block) in items.chunks(BLOCK).enumerate() {
-                let mut words = [0; BLOCK];
-                words[0] = <$word>::from_le_bytes(block[0]).wrapping_sub(before);
-                for ((word, after), before) in words[1..].iter_mut().zip(&block[1..]).zip(block) {
-                    *word = <$word>::from_le_bytes(*after).wrapping_sub(<$word>::from_le_bytes(*before));
-                }
-                before = <$word>::from_le_bytes(block[block.len() - 1]);
-                for j in 0..SIZE {
-                    let start = j * items.len() + b * BLOCK;
-                    for (byte, word) in out[start..start + block.len()].iter_mut().zip(&words) {
-                        *byte = (word >> (8 * j)) as u8; // the low byte is what is wanted
-                    }
-                }
-            }
+            let items = source.as_chunks().0;
+            $differences(items, planes_mut(out, items.len()));
         }
 
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
         fn $unshuffle(source: &[u8], out: &mut [u8]) {
-            const SIZE: usize = std::mem::size_of::<$word>();
-            let items = out.as_chunks_mut::<SIZE>().0;
-            let n = items.len();
-            let mut sum: $word = 0;
-            for (b, block) in items.chunks_mut(BLOCK).enumerate() {
-                let mut planes = [[0; BLOCK]; SIZE];
-                for (j, plane) in planes.iter_mut().enumerate() {
-                    let start = j * n + b * BLOCK;
-                    plane[..block.len()].copy_from_slice(&source[start..start + block.len()]);
-                }
-                let mut words = [0; BLOCK];
-                <$word>::join(&planes, &mut words);
-                for word in &mut words {
-                    sum = sum.wrapping_add(*word); // what is beyond the last element is 0
-                    *word = sum;
-                }
-                store(&words, block);
-            }
+            let items = out.as_chunks_mut().0;
+            $sums(planes(source, 0, items.len()), items);
         }
     )*};
 }
 
 differences! {
-    differences_4 sums_4 u32;
-    differences_8 sums_8 u64;
+    shuffle_differences_4 unshuffle_sums_4 differences_4 sums_4;
+    shuffle_differences_8 unshuffle_sums_8 differences_8 sums_8;
 }
 
 macro_rules! shuffles {
-    ($($shuffle:ident $unshuffle:ident $word:ty;)*) => {$(
+    ($($shuffle:ident $unshuffle:ident $size:literal;)*) => {$(
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
         fn $shuffle(source: &[u8], out: &mut [u8]) {
-            const SIZE: usize = std::mem::size_of::<$word>();
-            let items = source.as_chunks::<SIZE>().0;
-            for (b, block) in items.chunks(BLOCK).enumerate() {
-                if SIZE <= 8 {
-                    // Straight from where they are: fewer copies than by planes.
-                    for j in 0..SIZE {
-                        let start = j * items.len() + b * BLOCK;
-                        for (byte, item) in out[start..start + block.len()].iter_mut().zip(block) {
-                            *byte = (<$word>::from_le_bytes(*item) >> (8 * j)) as u8; // the low byte is what is wanted
-                        }
-                    }
-                    continue;
-                }
-                let mut planes = [[0; BLOCK]; SIZE];
-                <$word>::split(&load(block), &mut planes);
-                for (j, plane) in planes.iter().enumerate() {
-                    let start = j * items.len() + b * BLOCK;
-                    out[start..start + block.len()].copy_from_slice(&plane[..block.len()]);
-                }
-            }
+            let items = source.as_chunks::<$size>().0;
+            split(items, planes_mut(out, items.len()));
         }
 
         #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
         fn $unshuffle(source: &[u8], first: usize, out: &mut [u8]) {
-            const SIZE: usize = std::mem::size_of::<$word>();
-            let items = out.as_chunks_mut::<SIZE>().0;
-            let n = source.len() / SIZE;
-            for (b, block) in items.chunks_mut(BLOCK).enumerate() {
-                let mut planes = [[0; BLOCK]; SIZE];
-                for (j, plane) in planes.iter_mut().enumerate() {
-                    let start = j * n + first + b * BLOCK;
-                    plane[..block.len()].copy_from_slice(&source[start..start + block.len()]);
-                }
-                let mut words = [0; BLOCK];
-                <$word>::join(&planes, &mut words);
-                store(&words, block);
-            }
+            let items = out.as_chunks_mut::<$size>().0;
+            join(planes(source, first, items.len()), items);
         }
     )*};
 }
 
 shuffles! {
-    shuffle_2 unshuffle_2 u16;
-    shuffle_4 unshuffle_4 u32;
-    shuffle_8 unshuffle_8 u64;
-    shuffle_16 unshuffle_16 u128;
+    shuffle_2 unshuffle_2 2;
+    shuffle_4 unshuffle_4 4;
+    shuffle_8 unshuffle_8 8;
+    shuffle_16 unshuffle_16 16;
 }
 
 #[cfg(test)]
