@@ -12,8 +12,9 @@
 //! Two steps over blocks that stay in the first cache: bytes of equal significance together, then the bits of those.
 
 use multiversion::multiversion;
+use multiversion::target::match_target;
 
-use super::planes::{from_bits, join, split, to_bits};
+use super::planes::{self, join, split};
 
 /// Elements of one block: at most 8 KiB of them, so that a block and its planes stay in the first cache.
 const BLOCK: usize = 512;
@@ -67,7 +68,11 @@ macro_rules! shuffles {
                     for (row, out) in rows.iter_mut().zip(out.chunks_exact_mut(plane_len)) {
                         *row = &mut out[b * ROW..][..len];
                     }
-                    to_bits(&plane.as_chunks().0[..len], rows);
+                    let bytes = &plane.as_chunks().0[..len];
+                    match_target! {
+                        "x86_64+avx2" => planes::to_bits_avx2(bytes, rows),
+                        _ => planes::to_bits(bytes, rows),
+                    }
                 }
             }
             let end = out.len() - rest.as_flattened().len();
@@ -87,7 +92,11 @@ macro_rules! shuffles {
                     for (k, row) in rows.iter_mut().enumerate() {
                         *row = &source[(8 * j + k) * plane_len + first / 8 + b * ROW..][..len];
                     }
-                    from_bits(rows, &mut plane.as_chunks_mut().0[..len]);
+                    let bytes = &mut plane.as_chunks_mut().0[..len];
+                    match_target! {
+                        "x86_64+avx2" => planes::from_bits_avx2(rows, bytes),
+                        _ => planes::from_bits(rows, bytes),
+                    }
                 }
                 join(planes.each_ref().map(|plane| &plane[..block.len()]), block);
             }

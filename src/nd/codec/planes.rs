@@ -4,18 +4,22 @@
 //! items   a0 a1 a2 a3 | b0 b1 b2 b3 | ...        byte plane j: byte j of every element
 //! bytes   a b c d e f g h | i j k l ...          bit plane k: bit k of every byte, eight bytes to one of the plane
 //! ```
-//! On x86-64 this is done sixteen elements at a time, in registers that every such processor has; elsewhere by plain loops. Callers
-//! are compiled once for each width of vectors, with everything here inlined.
+//! On x86-64 this is done sixteen elements at a time, in registers that every such processor has, bits in twice as wide ones where
+//! there are; elsewhere by plain loops. Callers are compiled once for each width of vectors, with everything here inlined.
 
 #[cfg(target_arch = "x86_64")]
 mod interleaved;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod loops;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 #[cfg(target_arch = "x86_64")]
 pub use interleaved::{differences_4, differences_8, from_bits, join, split, sums_4, sums_8, to_bits};
 #[cfg(not(target_arch = "x86_64"))]
 pub use loops::{differences_4, differences_8, from_bits, join, split, sums_4, sums_8, to_bits};
+#[cfg(target_arch = "x86_64")]
+pub use wide::{from_bits_avx2, to_bits_avx2};
 
 /// A square of 8 x 8 bits turned over: bit `k` of byte `i` becomes bit `i` of byte `k` (Warren, Hacker's Delight, 7-3).
 #[inline(always)]
@@ -32,7 +36,7 @@ fn turned(square: u64) -> u64 {
 mod tests {
     use super::*;
 
-    const COUNTS: [usize; 13] = [0, 1, 15, 16, 17, 255, 256, 257, 511, 512, 513, 1000, 2048];
+    const COUNTS: [usize; 16] = [0, 1, 15, 16, 17, 31, 32, 33, 255, 256, 257, 511, 512, 513, 1000, 2048];
 
     fn items<const S: usize>(count: usize) -> Vec<[u8; S]> {
         (0..count).map(|i| std::array::from_fn(|j| (i * i * 31 + i * 7 + j * 101) as u8)).collect()
@@ -97,6 +101,22 @@ mod tests {
         }
     }
 
+    #[multiversion::multiversion(targets("x86_64+avx2"))]
+    fn to_bits_at_best(bytes: &[[u8; 8]], rows: [&mut [u8]; 8]) {
+        multiversion::target::match_target! {
+            "x86_64+avx2" => to_bits_avx2(bytes, rows),
+            _ => to_bits(bytes, rows),
+        }
+    }
+
+    #[multiversion::multiversion(targets("x86_64+avx2"))]
+    fn from_bits_at_best(rows: [&[u8]; 8], bytes: &mut [[u8; 8]]) {
+        multiversion::target::match_target! {
+            "x86_64+avx2" => from_bits_avx2(rows, bytes),
+            _ => from_bits(rows, bytes),
+        }
+    }
+
     #[test]
     fn planes_of_bits_stand_together_and_come_back() {
         for count in COUNTS {
@@ -105,7 +125,8 @@ mod tests {
             let wanted: [Vec<u8>; 8] = std::array::from_fn(|k| (0..count).map(|w| bit(k, w)).collect());
             assert_eq!(made(count, |rows| to_bits(&bytes, rows)), wanted, "{count}");
             assert_eq!(made(count, |rows| loops::to_bits(&bytes, rows)), wanted, "{count}, by loops");
-            for from_bits in [from_bits, loops::from_bits] {
+            assert_eq!(made(count, |rows| to_bits_at_best(&bytes, rows)), wanted, "{count}, at best");
+            for from_bits in [from_bits, loops::from_bits, from_bits_at_best] {
                 let mut back = vec![[7; 8]; count];
                 from_bits(wanted.each_ref().map(|row| &row[..]), &mut back);
                 assert_eq!(back, bytes, "{count}");
