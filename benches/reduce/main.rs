@@ -150,17 +150,19 @@ fn reduce(view: &View, name: &str, axis: Option<i64>) -> Vec<u8> {
 
 /// Reads all elements, four streams of each block side by side, and keeps next to nothing of them.
 fn read(view: &View) -> u64 {
-    let mut all = [0u64; 32];
+    let mut all = [0u64; 16];
+    let mut take = |step: &[u8; 128]| {
+        for (all, word) in all.iter_mut().zip(step.as_chunks::<8>().0) {
+            *all |= u64::from_le_bytes(*word);
+        }
+    };
     view.blocks(&mut |block| {
         if let Block::Elements(bytes) = block.elements {
-            let steps = bytes.as_chunks::<256>().0;
-            let streams: Vec<_> = steps.chunks(steps.len().div_ceil(4).max(1)).collect();
-            for i in 0..streams.first().map_or(0, |stream| stream.len()) {
-                for step in streams.iter().filter_map(|stream| stream.get(i)) {
-                    for (all, word) in all.iter_mut().zip(step.as_chunks::<8>().0) {
-                        *all |= u64::from_le_bytes(*word);
-                    }
-                }
+            let (first, rest) = bytes.as_chunks().0.split_at(bytes.len() / 512);
+            let (second, rest) = rest.split_at(first.len());
+            let (third, fourth) = rest.split_at(first.len());
+            for (((a, b), c), d) in first.iter().zip(second).zip(third).zip(fourth) {
+                [a, b, c, d].into_iter().for_each(&mut take);
             }
         }
         Ok(())

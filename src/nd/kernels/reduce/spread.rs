@@ -53,9 +53,7 @@ impl Moments {
     #[inline(always)]
     fn new(count: f64, pivot: f64, sum: f64, squares: f64) -> Moments {
         let mean_rest = sum / count;
-        let m2 = squares - sum * mean_rest;
-        // Rounding may leave a little below 0; NaN stays.
-        let m2 = if m2 < 0.0 { 0.0 } else { m2 };
+        let m2 = about_mean(sum, mean_rest, squares);
         Moments { count, mean: pivot, mean_rest, m2: Compensated { sum: m2, lost: 0.0 } }
     }
 
@@ -99,6 +97,21 @@ impl Moments {
     }
 }
 
+/// The sum of squared differences from the mean, from the sum of differences from a pivot near it, the mean of them, and the sum of
+/// their squares.
+#[inline(always)]
+fn about_mean(sum: f64, mean: f64, squares: f64) -> f64 {
+    let m2 = squares - sum * mean;
+    // Rounding may leave a little below 0; NaN stays. Where only the squares overflow, as the variance then does, the elements are
+    // finite.
+    let m2 = if m2 < 0.0 { 0.0 } else { m2 };
+    if squares == f64::INFINITY && sum.abs() < f64::INFINITY {
+        f64::INFINITY
+    } else {
+        m2
+    }
+}
+
 /// Blocks of `N` columns, all of as many elements.
 struct Columns<const N: usize> {
     count: f64,
@@ -114,8 +127,7 @@ impl<const N: usize> Columns<N> {
         let (mut rests, mut m2s) = ([0.0; N], [0.0; N]);
         for i in 0..N {
             rests[i] = sums[i] / count;
-            let m2 = squares[i] - sums[i] * rests[i];
-            m2s[i] = if m2 < 0.0 { 0.0 } else { m2 };
+            m2s[i] = about_mean(sums[i], rests[i], squares[i]);
         }
         Columns { count, means: pivots, rests, m2s }
     }

@@ -54,6 +54,35 @@ fn reduce(plan: &Reduction, elements: &[u8], shape: &[usize], chunk: &[usize]) -
     state.finish().unwrap()
 }
 
+#[test]
+fn variances_of_finite_elements_overflow_to_infinity() {
+    for pair in [[1e300, -7e300], [1e200, -1e200], [1e160, 0.0]] {
+        for count in [2, 3, 5, 8, 16, 17, 40, 300, 5000] {
+            let elements: Vec<u8> = (0..count).flat_map(|i| pair[i % 2].to_le_bytes()).collect();
+            // As a run, as one column, and as columns that are gone down several at a time.
+            for (shape, axis, width) in [(vec![count], 0, 1), (vec![count, 1], 0, 1), (vec![count, 20], 0, 20)] {
+                let elements: Vec<u8> = elements.chunks(8).flat_map(|x| x.repeat(width)).collect();
+                let shape_of = Shape::new(&shape).unwrap();
+                let axes = AxisSet::new(&[axis], shape.len()).unwrap();
+                let plan = Reduction::new(Op::Var, Dtype::Float64, &shape_of, &axes, KeepDims::No).unwrap();
+                let mut chunk = shape.clone();
+                for rows in [count, 7] {
+                    chunk[0] = rows;
+                    let (_, _, out) = reduce(&plan, &elements, &shape, &chunk);
+                    let all = out.chunks(8).all(|x| x == f64::INFINITY.to_le_bytes());
+                    assert!(all, "{pair:?} {count} {shape:?} {rows}: {:?}", &out[..8]);
+                }
+            }
+        }
+    }
+    // Infinite elements have none.
+    let shape = Shape::from([3]);
+    let plan = Reduction::new(Op::Var, Dtype::Float64, &shape, &AxisSet::new(&[0], 1).unwrap(), KeepDims::No).unwrap();
+    let elements: Vec<u8> = [1.0, f64::INFINITY, 2.0].into_iter().flat_map(f64::to_le_bytes).collect();
+    let (_, _, out) = reduce(&plan, &elements, &[3], &[3]);
+    assert!(f64::from_le_bytes(out.try_into().unwrap()).is_nan());
+}
+
 /// Elements as complex numbers of float64: exact for all but 64-bit integers.
 pub(super) fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<[f64; 2]> {
     bytes
