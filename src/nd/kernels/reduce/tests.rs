@@ -56,7 +56,7 @@ fn reduce(plan: &Reduction, elements: &[u8], shape: &[usize], chunk: &[usize]) -
 
 #[test]
 fn variances_of_finite_elements_overflow_to_infinity() {
-    for pair in [[1e300, -7e300], [1e200, -1e200], [1e160, 0.0]] {
+    for pair in [[1e300_f64, -7e300], [1e200, -1e200], [1e160, 0.0]] {
         for count in [2, 3, 5, 8, 16, 17, 40, 300, 5000] {
             let elements: Vec<u8> = (0..count).flat_map(|i| pair[i % 2].to_le_bytes()).collect();
             // As a run, as one column, and as columns that are gone down several at a time.
