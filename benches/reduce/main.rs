@@ -4,8 +4,6 @@
 //! cargo bench --no-default-features --bench reduce -- [--quick] [--only TEXT] [--mib 0.5,8,512] [--rounds 7]
 //! ```
 //! Rounds alternate between both sides, and the ratio is that of the best times: above 1 is faster than NumPy. Chunks are raw.
-//! The last column is the ratio of a loop that only reads the same chunks, four streams at a time: about what memory allows, where it
-//! is near the ratio or below.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -148,35 +146,12 @@ fn reduce(view: &View, name: &str, axis: Option<i64>) -> Vec<u8> {
     state.finish().expect("elements").2
 }
 
-/// Reads all elements, four streams of each block side by side, and keeps next to nothing of them.
-fn read(view: &View) -> u64 {
-    let mut all = [0u64; 16];
-    let mut take = |step: &[u8; 128]| {
-        for (all, word) in all.iter_mut().zip(step.as_chunks::<8>().0) {
-            *all |= u64::from_le_bytes(*word);
-        }
-    };
-    view.blocks(&mut |block| {
-        if let Block::Elements(bytes) = block.elements {
-            let (first, rest) = bytes.as_chunks().0.split_at(bytes.len() / 512);
-            let (second, rest) = rest.split_at(first.len());
-            let (third, fourth) = rest.split_at(first.len());
-            for (((a, b), c), d) in first.iter().zip(second).zip(third).zip(fourth) {
-                [a, b, c, d].into_iter().for_each(&mut take);
-            }
-        }
-        Ok(())
-    })
-    .expect("raw chunks");
-    all.into_iter().fold(0, |a, b| a | b)
-}
-
 /// The best of as many calls as fit 20 milliseconds: what else the machine does only adds.
-fn time<R>(f: impl Fn() -> R) -> f64 {
+fn time(view: &View, name: &str, axis: Option<i64>) -> f64 {
     let (start, mut best) = (Instant::now(), f64::MAX);
     while start.elapsed().as_secs_f64() < 0.02 {
         let before = Instant::now();
-        std::hint::black_box(f());
+        std::hint::black_box(reduce(view, name, axis));
         best = best.min(before.elapsed().as_secs_f64());
     }
     best
@@ -196,8 +171,8 @@ fn main() {
     let file = std::env::temp_dir().join(format!("reduce-bench-{}", std::process::id()));
     let mut numpy = NumPy::start();
     println!(
-        "{:>7} {:8} {:14} {:7} {:>4} {:>10} {:>10} {:>7} {:>6} {:>6}",
-        "MiB", "dtype", "shape", "op", "axis", "ours us", "numpy us", "GB/s", "ratio", "read"
+        "{:>7} {:8} {:14} {:7} {:>4} {:>10} {:>10} {:>7} {:>6}",
+        "MiB", "dtype", "shape", "op", "axis", "ours us", "numpy us", "GB/s", "ratio"
     );
     for mib in sizes.split(',').map(|m| m.parse::<f64>().expect("a number of MiB")) {
         let mut written: Option<(Dtype, Vec<usize>, Arc<Array>)> = None;
@@ -227,21 +202,19 @@ fn main() {
             let text = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
             let word = axis.map_or("-".to_owned(), |a| a.to_string());
             let line = format!("{} {dtype} {text} {name} {word}", file.display());
-            let (mut ours, mut theirs, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..rounds {
-                ours.push(time(|| reduce(&view, name, *axis)));
+                ours.push(time(&view, name, *axis));
                 theirs.push(numpy.time(&line));
-                reads.push(time(|| read(&view)));
             }
-            let (ours, theirs, reads) = (least(ours), least(theirs), least(reads));
+            let (ours, theirs) = (least(ours), least(theirs));
             println!(
-                "{mib:>7} {:8} {text:14} {name:7} {word:>4} {:>10.1} {:>10.1} {:>7.1} {:>6.2} {:>6.2}",
+                "{mib:>7} {:8} {text:14} {name:7} {word:>4} {:>10.1} {:>10.1} {:>7.1} {:>6.2}",
                 dtype.name(),
                 ours * 1e6,
                 theirs * 1e6,
                 view.nbytes() as f64 / ours / 1e9,
-                theirs / ours,
-                theirs / reads
+                theirs / ours
             );
         }
     }
