@@ -3,7 +3,7 @@
 //! A [`Buffer`] is a box of 64-bit words, so that every element type can be viewed in place. Its size is exact: no
 //! header and no slack, so that 512 bytes of elements take the allocator's 512-byte class.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use bytemuck::cast_slice;
 use multiversion::multiversion;
@@ -118,25 +118,6 @@ pub fn is_scratch_idle() -> bool {
     };
     SCRATCH.set(next);
     is_idle
-}
-
-/// Calls `f` with these bytes, aligned to eight: where they are, or copied into a buffer that the thread reuses. For blocks
-/// that a processor's cache holds.
-pub fn with_aligned<R>(bytes: &[u8], f: impl FnOnce(&[u8]) -> R) -> R {
-    thread_local! {
-        static COPY: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-    }
-    if bytes.as_ptr().addr().is_multiple_of(8) {
-        return f(bytes);
-    }
-    // Taken out rather than borrowed, so that `f` may align other bytes.
-    let mut words = COPY.take();
-    words.resize(words_for(bytes.len()).max(words.len()), 0);
-    let copy = bytes_mut(&mut words, bytes.len());
-    copy.copy_from_slice(bytes);
-    let outcome = f(copy);
-    COPY.set(words);
-    outcome
 }
 
 /// What an allocation of `bytes` takes from jemalloc, Redis's allocator: the size class that holds it.

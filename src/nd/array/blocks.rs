@@ -9,13 +9,12 @@ use super::Array;
 use crate::nd::dtype::Dtype;
 use crate::nd::error::Result;
 use crate::nd::grid::{auto_chunk_shape, ChunkBox, Grid, PerAxis};
-use crate::nd::memory;
 use crate::nd::shape::Shape;
 
 /// A block of an array as kernels see it.
 #[derive(Debug)]
 pub enum Block<'a> {
-    /// Its elements, C order, aligned to eight.
+    /// Its elements, C order, at any address.
     Elements(&'a [u8]),
     /// One element that stands for all of them.
     Fill(&'a [u8]),
@@ -31,6 +30,14 @@ impl Array {
     /// # Errors
     /// `CORRUPT` where a chunk does not decode; whatever `f` answers, at once.
     pub fn blocks(&self, mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>) -> Result<()> {
+        self.runs(|place, run, cuts| cuts.blocks(place, run, self.dtype.itemsize(), &mut f))
+    }
+
+    /// Calls `f` with the place and elements of each run of blocks, in order, and how it is cut into them: a chunk.
+    ///
+    /// # Errors
+    /// As [`Array::blocks`].
+    pub(super) fn runs(&self, mut f: impl FnMut(&ChunkBox, Block<'_>, &Cuts) -> Result<()>) -> Result<()> {
         let itemsize = self.dtype.itemsize();
         let shape = self.shape();
         let Some(chunks) = self.chunks() else {
@@ -41,7 +48,7 @@ impl Array {
                 shape: SmallVec::from_slice(&shape),
             };
             let bytes = self.plain_bytes().unwrap_or_default();
-            return if bytes.is_empty() { Ok(()) } else { cuts.elements(&whole, bytes, itemsize, &mut f) };
+            return if bytes.is_empty() { Ok(()) } else { f(&whole, Block::Elements(bytes), &cuts) };
         };
         let grid = self.grid_of(chunks);
         let cuts = Cuts::of_chunks(&grid, &shape, self.dtype);
@@ -50,8 +57,8 @@ impl Array {
             let hidden = grid.hidden(place) * itemsize;
             let place = grid.seen(place.clone());
             match block {
-                Block::Fill(element) => cuts.each(&place, |part, _| f(part, Block::Fill(element))),
-                Block::Elements(bytes) => cuts.elements(&place, &bytes[hidden..], itemsize, &mut f),
+                Block::Fill(element) => f(&place, Block::Fill(element), &cuts),
+                Block::Elements(bytes) => f(&place, Block::Elements(&bytes[hidden..]), &cuts),
             }
         })
     }
@@ -105,6 +112,13 @@ impl Cuts {
         ((at + before) / length + 1) * length - before
     }
 
+    /// How many rows the first block of a run has, and how many each of the others, where only the first axis is cut.
+    pub fn rows(&self, run: &ChunkBox) -> Option<(usize, usize)> {
+        let is_whole = |axis: usize| self.end(axis, run.offset[axis], 0) >= run.shape[axis];
+        let is_cut = !run.shape.is_empty() && (1..run.shape.len()).all(is_whole) && !is_whole(0);
+        is_cut.then(|| (self.end(0, run.offset[0], 0), self.block[0]))
+    }
+
     /// Calls `f` with the blocks that one run of elements falls into, in order, and the first element of each.
     pub fn each(&self, run: &ChunkBox, mut f: impl FnMut(&ChunkBox, usize) -> Result<()>) -> Result<()> {
         let end = |axis: usize, at: usize| self.end(axis, run.offset[axis], at).min(run.shape[axis]);
@@ -135,17 +149,19 @@ impl Cuts {
     }
 
     /// [`Cuts::each`] with the elements of each block.
-    fn elements(
+    pub fn blocks(
         &self,
-        run: &ChunkBox,
-        elements: &[u8],
+        place: &ChunkBox,
+        run: Block<'_>,
         itemsize: usize,
-        f: &mut impl FnMut(&ChunkBox, Block<'_>) -> Result<()>,
+        mut f: impl FnMut(&ChunkBox, Block<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.each(run, |part, first| {
-            let block = &elements[first * itemsize..][..part.size() * itemsize];
-            memory::with_aligned(block, |block| f(part, Block::Elements(block)))
-        })
+        match run {
+            Block::Fill(element) => self.each(place, |part, _| f(part, Block::Fill(element))),
+            Block::Elements(bytes) => self.each(place, |part, first| {
+                f(part, Block::Elements(&bytes[first * itemsize..][..part.size() * itemsize]))
+            }),
+        }
     }
 }
 

@@ -193,7 +193,36 @@ impl View {
                 return self.add_known(basic, &known, states);
             }
         }
-        self.blocks(&mut |block| self.add_block(block, states))
+        match states {
+            [state] if self.is_whole() => self.add_runs(state),
+            _ => self.blocks(&mut |block| self.add_block(block, states)),
+        }
+    }
+
+    /// Adds all blocks, those of a chunk at once where they are one below the other.
+    fn add_runs(&self, state: &mut State) -> Result<()> {
+        self.array.runs(|run, elements, cuts| {
+            let (Block::Elements(bytes), Some((first, rows))) = (&elements, cuts.rows(run)) else {
+                let states = std::slice::from_mut(state);
+                return cuts.blocks(run, elements, self.dtype().itemsize(), |place, elements| {
+                    let block = ViewBlock { lens: &place.shape, offset: &place.offset, elements, mask: None };
+                    self.add_block(&block, states)
+                });
+            };
+            let all = run.shape[0];
+            stats::BLOCKS_REDUCED.fetch_add(1 + (all - first).div_ceil(rows) as u64, Ordering::Relaxed);
+            // Of an array with hidden rows, the first block may have less rows than the others.
+            let short = if first == rows { 0 } else { first };
+            let (above, below) = bytes.split_at(bytes.len() / all * short);
+            let (mut lens, mut offset) = (run.shape.clone(), run.offset.clone());
+            if short > 0 {
+                lens[0] = short;
+                state.add_block(above, None, &lens, &offset)?;
+            }
+            lens[0] = all - short;
+            offset[0] += short;
+            state.add_blocks(below, &lens, &offset, rows)
+        })
     }
 
     fn add_block(&self, block: &ViewBlock<'_>, states: &mut [State]) -> Result<()> {
@@ -325,9 +354,8 @@ impl View {
                 let bytes = part.counts.iter().product::<usize>() * itemsize;
                 if is_run(part) {
                     let first = part.chunk_start * itemsize;
-                    return memory::with_aligned(&elements[first..first + bytes], |run| {
-                        self.masked(Block::Elements(run), &lens, &offset, &mut f)
-                    });
+                    let run = &elements[first..first + bytes];
+                    return self.masked(Block::Elements(run), &lens, &offset, &mut f);
                 }
                 let words = memory::words_for(bytes);
                 copied.try_reserve(words.saturating_sub(copied.len())).map_err(|_| Error::OutOfMemory { bytes })?;
@@ -462,6 +490,9 @@ fn mask_block(mask: &Array, lens: &[usize], offset: &[usize]) -> Result<Vec<u8>>
 mod tests {
     use super::*;
     use crate::nd::array::StoreOptions;
+    use crate::nd::codec::Policy;
+    use crate::nd::kernels::axes::AxisSet;
+    use crate::nd::kernels::reduce::Reduction;
     use crate::nd::source::SliceSource;
 
     fn array(dtype: Dtype, shape: &[usize], chunk: Option<&[usize]>, bytes: &[u8]) -> Arc<Array> {
@@ -530,6 +561,38 @@ mod tests {
                         _ => 0,
                     };
                     assert_eq!(*m, mask_bytes[at], "{mask_shape:?} at {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_blocks_of_a_chunk_at_once_give_the_bits_of_one_after_the_other() {
+        for shape in [&[3000, 64][..], &[600, 784], &[40, 9000], &[400, 3, 90], &[100_000]] {
+            let size: usize = shape.iter().product();
+            let parts = (0..size as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 12) as f64 * 1e-13 + 0.5);
+            let bytes: Vec<u8> = parts.flat_map(f64::to_le_bytes).collect();
+            for (policy, most) in [(Policy::Raw, None), (Policy::Raw, Some(37)), (Policy::Lz4, Some(29))] {
+                let options = StoreOptions { policy, ..StoreOptions::default() };
+                let whole = Shape::new(shape).unwrap();
+                let mut source = SliceSource::new(&bytes);
+                let mut array = Array::from_source(Dtype::Float64, &whole, &mut source, &options).unwrap();
+                if let Some(less) = most {
+                    let none: Vec<usize> = std::iter::once(0).chain(shape[1..].iter().copied()).collect();
+                    let none = Shape::new(&none).unwrap();
+                    array.append(0, &[], &none, Some(shape[0] - less), &options, usize::MAX).unwrap();
+                }
+                let view = View::new(Arc::new(array), None, None).unwrap();
+                for op in [Op::Sum, Op::Var, Op::Prod, Op::Max, Op::ArgMax, Op::Norm, Op::Any, Op::Mean] {
+                    for axis in 0..shape.len() as i64 {
+                        let axes = AxisSet::new(&[axis], shape.len()).unwrap();
+                        let options = Options::default();
+                        let plan = Reduction::with(op, Dtype::Float64, view.shape(), &axes, &options).unwrap();
+                        let (mut state, mut one_by_one) = (plan.start().unwrap(), plan.start().unwrap());
+                        view.add_to(std::slice::from_mut(&mut state)).unwrap();
+                        view.blocks(&mut |block| view.add_block(block, std::slice::from_mut(&mut one_by_one))).unwrap();
+                        assert!(state.finish() == one_by_one.finish(), "{op:?} of {shape:?} over {axis}, {policy:?}");
+                    }
                 }
             }
         }

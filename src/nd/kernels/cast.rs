@@ -15,7 +15,7 @@
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
-use super::{elements, elements_mut};
+use super::{elements, elements_mut, Unaligned};
 use crate::nd::dtype::{dispatch, Bool8, Dtype, Element};
 use crate::nd::memory;
 use crate::nd::rounding::{
@@ -32,14 +32,7 @@ pub fn cast(from: Dtype, src: &[u8], to: Dtype, dst: &mut [u8]) {
         dst.copy_from_slice(src);
         return;
     }
-    if !src.as_ptr().addr().is_multiple_of(16) && !is_aligned(from, src) {
-        return cast_slices(from, std::iter::once(src), to, dst);
-    }
     dispatch!(from, S => dispatch!(to, D => convert::<S, D>(elements(src), elements_mut(dst))));
-}
-
-fn is_aligned(dtype: Dtype, bytes: &[u8]) -> bool {
-    dispatch!(dtype, T => bytes.as_ptr().cast::<T>().is_aligned())
 }
 
 /// Casts elements that come in slices of any alignment, cut anywhere, into `dst`, which has the room for all of them.
@@ -70,10 +63,10 @@ pub fn cast_slices<'s>(from: Dtype, slices: impl Iterator<Item = &'s [u8]>, to: 
     assert_eq!(done, dst.len(), "a cast keeps the number of elements");
 }
 
-fn convert<S: Source, D: Target>(src: &[S], dst: &mut [D]) {
+fn convert<S: Source, D: Target>(src: &[Unaligned<S>], dst: &mut [D]) {
     assert_eq!(src.len(), dst.len(), "a cast keeps the number of elements");
     for (d, s) in dst.iter_mut().zip(src) {
-        *d = s.cast();
+        *d = s.get().cast();
     }
 }
 

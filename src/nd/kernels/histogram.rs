@@ -51,7 +51,7 @@ impl Histogram {
         }
     }
 
-    /// Adds a block of elements, aligned to their size; those whose byte in `mask` is 0 are left out.
+    /// Adds a block of elements, at any address; those whose byte in `mask` is 0 are left out.
     pub fn add_block(&mut self, block: &[u8], mask: Option<&[u8]>) {
         let itemsize = self.dtype.itemsize();
         let mut few = [0.0f64; FEW];

@@ -1,6 +1,6 @@
 //! Loops over the elements of one chunk.
 //!
-//! A kernel sees aligned slices of elements and never a key, a codec or a reply. The run-time dtype is turned into a
+//! A kernel sees slices of elements and never a key, a codec or a reply. The run-time dtype is turned into a
 //! type once per call, outside the loop. What a kernel answers depends on its input alone: lanes and block sizes are
 //! written in the source, nothing is fused or reordered, so every machine gives the same bits.
 //!
@@ -11,7 +11,7 @@
 //! - [`axes`], [`reduce`]: sums and means, over all elements or along axes
 //! - [`histogram`]: how many elements fall into each part of a range
 
-use bytemuck::Pod;
+use bytemuck::{Pod, Zeroable};
 
 #[cfg(test)]
 mod aligned;
@@ -22,6 +22,23 @@ pub mod generate;
 pub mod histogram;
 pub mod promote;
 pub mod reduce;
+
+/// An element at any address. What comes in a string of the server stays there, where it begins one byte after a multiple of
+/// eight; a copy that is aligned would take as long as a sum, and wide registers are read from anywhere.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, packed)]
+pub(crate) struct Unaligned<T>(T);
+
+impl<T: Copy> Unaligned<T> {
+    pub const fn new(element: T) -> Unaligned<T> {
+        Unaligned(element)
+    }
+
+    #[inline(always)]
+    pub fn get(self) -> T {
+        self.0
+    }
+}
 
 /// Bytes of a chunk as elements.
 ///

@@ -6,7 +6,8 @@
 use std::marker::PhantomData;
 
 use super::kernel::{Kernel, Seen};
-use super::order::{Ordered, STRIP};
+use super::order::{Ordered, COUNTED};
+use crate::nd::kernels::Unaligned;
 
 /// The kernel of the least element's position.
 pub struct ArgMin<T>(PhantomData<fn() -> T>);
@@ -21,6 +22,9 @@ const NAN: u64 = 2;
 
 /// Runs of which it pays to ask first whether they hold anything better.
 const LONG: usize = 4096;
+
+/// Columns whose keys are kept beside one another.
+const STRIP: usize = 256;
 
 /// Elements that are closed up at a time where some are left out.
 const PIECE: usize = 1024;
@@ -69,7 +73,7 @@ impl<T: Ordered> First<T> {
         }
     }
 
-    fn add_run<const GREATEST: bool>(cell: &mut T::Slot, run: &[T], at: u64) {
+    fn add_run<const GREATEST: bool>(cell: &mut T::Slot, run: &[Unaligned<T>], at: u64) {
         if Self::state(cell) == NAN {
             return;
         }
@@ -81,7 +85,7 @@ impl<T: Ordered> First<T> {
             }
         }
         let (i, is_nan) = if GREATEST { T::find_greatest(run) } else { T::find_least(run) };
-        let Some(&element) = run.get(i) else { return };
+        let Some(element) = run.get(i).map(|x| x.get()) else { return };
         if is_nan {
             Self::set(cell, element, NAN, at + i as u64);
         } else if Self::yields_to::<GREATEST>(cell, element.key()) {
@@ -89,33 +93,32 @@ impl<T: Ordered> First<T> {
         }
     }
 
-    fn add_rows<const GREATEST: bool>(cells: &mut [T::Slot], rows: &[T], at: u64) {
+    fn add_rows<const GREATEST: bool>(cells: &mut [T::Slot], rows: &[Unaligned<T>], at: u64) {
         let len = cells.len();
-        if T::any_nan(rows) {
-            // Column by column: NaN is rare.
-            for (i, cell) in cells.iter_mut().enumerate() {
-                let column = rows.chunks_exact(len).zip(at..);
-                column.for_each(|(row, at)| Self::add_run::<GREATEST>(cell, &row[i..=i], at));
-            }
-            return;
-        }
-        let start = if GREATEST { T::BOTTOM.key() } else { T::TOP.key() };
+        let worst = if GREATEST { T::BOTTOM } else { T::TOP };
+        let first = if GREATEST { T::first_greatest } else { T::first_least };
         for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-            let (mut keys, mut found) = ([start; STRIP], [at; STRIP]);
-            let (keys, found) = (&mut keys[..cells.len()], &mut found[..cells.len()]);
-            for ((key, found), cell) in keys.iter_mut().zip(&mut *found).zip(&*cells) {
-                let is_number = Self::state(cell) == NUMBER;
-                *key = if is_number { Self::element(cell).key() } else { *key };
-                *found = if is_number { Self::position(cell) } else { *found };
-            }
-            if GREATEST {
-                T::first_greatest(keys, found, rows, len, strip * STRIP, at);
-            } else {
-                T::first_least(keys, found, rows, len, strip * STRIP, at);
-            }
-            for ((cell, key), found) in cells.iter_mut().zip(keys).zip(found) {
-                if Self::state(cell) != NAN {
-                    Self::set(cell, T::of_key(*key), NUMBER, *found);
+            let column = strip * STRIP;
+            for (rows, at) in rows.chunks(COUNTED * len).zip((at..).step_by(COUNTED)) {
+                let (mut keys, mut found) = ([worst.key(); STRIP], [T::SET; STRIP]);
+                let (keys, found) = (&mut keys[..cells.len()], &mut found[..cells.len()]);
+                for (key, cell) in keys.iter_mut().zip(&*cells) {
+                    *key = if Self::state(cell) == NOTHING { *key } else { Self::element(cell).key() };
+                }
+                if first(keys, found, rows, len, column) {
+                    // Column by column: NaN is rare.
+                    for (i, cell) in cells.iter_mut().enumerate() {
+                        let rows = rows.chunks_exact(len).zip(at..);
+                        rows.for_each(|(row, at)| Self::add_run::<GREATEST>(cell, &row[column + i..][..1], at));
+                    }
+                    continue;
+                }
+                for ((cell, key), found) in cells.iter_mut().zip(&*keys).zip(&*found) {
+                    if *found != T::SET {
+                        Self::set(cell, T::of_key(*key), NUMBER, at + T::count(*found) as u64);
+                    } else if Self::state(cell) == NOTHING {
+                        Self::set(cell, worst, NUMBER, at); // all are the worst there is
+                    }
                 }
             }
         }
@@ -151,16 +154,16 @@ macro_rules! kernel {
             const PIECE: usize = PIECE;
             const HOLDS_POSITIONS: bool = true;
             const IS_EXACT: bool = true;
-            fn run(cell: &mut T::Slot, run: &[T]) {
+            fn run(cell: &mut T::Slot, run: &[Unaligned<T>]) {
                 First::<T>::add_run::<$greatest>(cell, run, 0);
             }
-            fn rows(cells: &mut [T::Slot], rows: &[T]) {
+            fn rows(cells: &mut [T::Slot], rows: &[Unaligned<T>]) {
                 First::<T>::add_rows::<$greatest>(cells, rows, 0);
             }
-            fn run_at(cell: &mut T::Slot, run: &[T], at: u64) {
+            fn run_at(cell: &mut T::Slot, run: &[Unaligned<T>], at: u64) {
                 First::<T>::add_run::<$greatest>(cell, run, at);
             }
-            fn rows_at(cells: &mut [T::Slot], rows: &[T], at: u64) {
+            fn rows_at(cells: &mut [T::Slot], rows: &[Unaligned<T>], at: u64) {
                 First::<T>::add_rows::<$greatest>(cells, rows, at);
             }
             fn merge(cell: &mut T::Slot, other: &T::Slot) {

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 
 use super::kernel::{Kernel, Seen};
 use super::order::Ordered;
+use crate::nd::kernels::Unaligned;
 
 /// The minimum kernel of an element type.
 pub struct Min<T>(PhantomData<fn() -> T>);
@@ -57,24 +58,24 @@ impl<T: Ordered, const GREATEST: bool> Best<T, GREATEST> {
         !other.is_nan() && (best.is_nan() || Self::is_better(best, other))
     }
 
-    fn add_run(cell: &mut T, run: &[T]) {
+    fn add_run(cell: &mut T, run: &[Unaligned<T>]) {
         for block in run.chunks(BLOCK) {
             let (key, has_nan) = if GREATEST { T::greatest(block) } else { T::least(block) };
             // NaN is rare: without one, nothing is looked at twice.
-            let nan = if has_nan { block.iter().find(|x| x.is_nan()) } else { None };
-            Self::add(cell, nan.copied().unwrap_or(T::of_key(key)));
+            let nan = if has_nan { block.iter().map(|x| x.get()).find(|x| x.is_nan()) } else { None };
+            Self::add(cell, nan.unwrap_or(T::of_key(key)));
         }
     }
 
-    fn add_rows(cells: &mut [T], rows: &[T]) {
+    fn add_rows(cells: &mut [T], rows: &[Unaligned<T>]) {
         let has_nan = if GREATEST { T::greatest_rows(cells, rows) } else { T::least_rows(cells, rows) };
         if !has_nan {
             return;
         }
         for row in rows.chunks_exact(cells.len()) {
             for (cell, x) in cells.iter_mut().zip(row) {
-                if x.is_nan() && !cell.is_nan() {
-                    *cell = *x;
+                if x.get().is_nan() && !cell.is_nan() {
+                    *cell = x.get();
                 }
             }
         }
@@ -90,10 +91,10 @@ macro_rules! kernel {
             const EMPTY: T = Best::<T, $greatest>::EMPTY;
             const PIECE: usize = BLOCK;
             const IS_EXACT: bool = true;
-            fn run(cell: &mut T, run: &[T]) {
+            fn run(cell: &mut T, run: &[Unaligned<T>]) {
                 Best::<T, $greatest>::add_run(cell, run);
             }
-            fn rows(cells: &mut [T], rows: &[T]) {
+            fn rows(cells: &mut [T], rows: &[Unaligned<T>]) {
                 Best::<T, $greatest>::add_rows(cells, rows);
             }
             fn is_spent(cell: &T, other: &T) -> bool {
@@ -106,7 +107,7 @@ macro_rules! kernel {
                 Best::<T, $greatest>::add(cell, *other);
             }
             fn merge_all(cells: &mut [T], others: &[T]) {
-                Best::<T, $greatest>::add_rows(cells, others);
+                Best::<T, $greatest>::add_rows(cells, bytemuck::cast_slice(others));
             }
             fn finish(cell: &T, _: &Seen) -> T {
                 *cell
@@ -125,13 +126,13 @@ impl<T: Ordered> Kernel for Ptp<T> {
     const EMPTY: [T; 2] = [Best::<T, false>::EMPTY, Best::<T, true>::EMPTY];
     const PIECE: usize = PTP_BLOCK;
     const IS_EXACT: bool = true;
-    fn run([least, greatest]: &mut [T; 2], run: &[T]) {
+    fn run([least, greatest]: &mut [T; 2], run: &[Unaligned<T>]) {
         for block in run.chunks(PTP_BLOCK) {
             Best::<T, false>::add_run(least, block);
             Best::<T, true>::add_run(greatest, block);
         }
     }
-    fn rows(cells: &mut [[T; 2]], rows: &[T]) {
+    fn rows(cells: &mut [[T; 2]], rows: &[Unaligned<T>]) {
         let (mut least, mut greatest): (Vec<T>, Vec<T>) = cells.iter().map(|c| (c[0], c[1])).unzip();
         Best::<T, false>::add_rows(&mut least, rows);
         Best::<T, true>::add_rows(&mut greatest, rows);

@@ -6,14 +6,14 @@
 use super::cells::Tally;
 use super::walk::{each_position, Inner, Walk};
 use crate::nd::dtype::{dispatch, Dtype};
-use crate::nd::kernels::elements;
+use crate::nd::kernels::{elements, Unaligned};
 
 /// Whether any element is NaN (a complex one with either part).
 pub(super) fn has_nan(dtype: Dtype, block: &[u8]) -> bool {
     #[allow(clippy::eq_op)] // NaN alone differs from itself
     let found = dtype.is_inexact()
         && dispatch!(dtype, T => {
-            elements::<T>(block).chunks(1024).any(|few| few.iter().fold(false, |nan, x| nan | (x != x)))
+            elements::<Unaligned<T>>(block).chunks(1024).any(|few| few.iter().fold(false, |nan, x| nan | (x.get() != x.get())))
         });
     found
 }
@@ -23,7 +23,7 @@ pub(super) fn drop_nan(dtype: Dtype, block: &[u8], keep: &mut [u8]) {
     #[allow(clippy::eq_op)]
     if dtype.is_inexact() {
         dispatch!(dtype, T => {
-            keep.iter_mut().zip(elements::<T>(block)).for_each(|(keep, x)| *keep &= u8::from(x == x));
+            keep.iter_mut().zip(elements::<Unaligned<T>>(block)).for_each(|(keep, x)| *keep &= u8::from(x.get() == x.get()));
         });
     }
 }

@@ -5,8 +5,7 @@ use bytemuck::Pod;
 use super::cells::Tally;
 use super::walk::{each_reduced, Inner, Walk};
 use crate::nd::dtype::{Dtype, Element};
-use crate::nd::kernels::{elements, elements_mut};
-use crate::nd::memory;
+use crate::nd::kernels::{elements, elements_mut, Unaligned};
 use crate::nd::scalar::Scalar;
 
 /// One operation on one element type.
@@ -26,19 +25,15 @@ pub(super) trait Kernel: 'static {
     /// Whether adding to a cell gives the bits of merging into it what was added to an empty one.
     const IS_EXACT: bool = false;
     /// Adds a contiguous run of elements to one cell.
-    fn run(cell: &mut Self::Cell, run: &[Self::Elem]);
+    fn run(cell: &mut Self::Cell, run: &[Unaligned<Self::Elem>]);
     /// Adds rows of `cells.len()` elements each, element by element.
-    fn rows(cells: &mut [Self::Cell], rows: &[Self::Elem]);
+    fn rows(cells: &mut [Self::Cell], rows: &[Unaligned<Self::Elem>]);
     /// [`Kernel::run`], the first element at this position.
-    fn run_at(cell: &mut Self::Cell, run: &[Self::Elem], _at: u64) {
+    fn run_at(cell: &mut Self::Cell, run: &[Unaligned<Self::Elem>], _at: u64) {
         Self::run(cell, run);
     }
-    /// [`Kernel::run`] of elements at any address.
-    fn run_anywhere(cell: &mut Self::Cell, bytes: &[u8]) {
-        run_aligned::<Self>(cell, bytes);
-    }
     /// [`Kernel::rows`], the first row at this position.
-    fn rows_at(cells: &mut [Self::Cell], rows: &[Self::Elem], _at: u64) {
+    fn rows_at(cells: &mut [Self::Cell], rows: &[Unaligned<Self::Elem>], _at: u64) {
         Self::rows(cells, rows);
     }
     /// Whether nothing of what `other` saw changes the cell.
@@ -51,8 +46,13 @@ pub(super) trait Kernel: 'static {
     }
     /// So many rows are one block of [`Kernel::rows`]: what they give an empty cell is what is merged into any other.
     const ONE_BLOCK: usize = 0;
+    /// [`Kernel::rows`] of each block of so many rows, at most [`Kernel::ONE_BLOCK`], one after the other.
+    fn blocks_of_rows(cells: &mut [Self::Cell], rows: &[Unaligned<Self::Elem>], block: usize) {
+        let len = cells.len();
+        rows.chunks(block * len).for_each(|rows| Self::rows(cells, rows));
+    }
     /// Merges into each cell what its run gives an empty one; runs are of `len` elements, one after the other.
-    fn runs_onto(cells: &mut [Self::Cell], runs: &[Self::Elem], len: usize) {
+    fn runs_onto(cells: &mut [Self::Cell], runs: &[Unaligned<Self::Elem>], len: usize) {
         for (cell, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
             let mut own = Self::EMPTY;
             Self::run(&mut own, run);
@@ -73,13 +73,6 @@ pub(super) trait Kernel: 'static {
     fn shift(_cells: &mut [Self::Cell], _by: u64) {}
 }
 
-/// [`Kernel::run`] of elements that are aligned piece by piece.
-pub(super) fn run_aligned<K: Kernel + ?Sized>(cell: &mut K::Cell, bytes: &[u8]) {
-    for run in bytes.chunks(K::PIECE * std::mem::size_of::<K::Elem>()) {
-        memory::with_aligned(run, |run| K::run(cell, elements(run)));
-    }
-}
-
 /// What a cell saw, and how it is to be finished.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
@@ -91,7 +84,13 @@ pub(super) struct Seen {
     pub skips_nan: bool,
 }
 
-/// A kernel with its types forgotten. Cells are bytes, aligned to 16.
+/// Rows of `len` elements that are gone down before the next columns are: few enough to stay in a near cache, where columns that share
+/// its lines find them.
+pub(super) fn depth<T>(len: usize) -> usize {
+    ((64 << 10) / (len * std::mem::size_of::<T>()).max(1)).clamp(8, 32)
+}
+
+/// A kernel with its types forgotten. Cells are bytes, aligned to 16; elements are at any address.
 pub(super) trait Erased: Send + Sync {
     fn cell_size(&self) -> usize;
     fn out_dtype(&self) -> Dtype;
@@ -99,13 +98,16 @@ pub(super) trait Erased: Send + Sync {
     fn is_exact(&self) -> bool;
     /// Makes cells of zero bytes empty ones.
     fn clear(&self, cells: &mut [u8]);
-    /// Adds a run of elements at any address to the first cell; of a kernel without positions.
+    /// Adds a run of elements to the first cell; of a kernel without positions.
     fn run(&self, run: &[u8], cells: &mut [u8]);
     /// Adds a block, its first reduced element at this position.
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64);
     /// Merges into cells what a block gives empty ones, without a second set of cells. False, and nothing done, where a
     /// cell is met more than once, or the kernel cannot.
     fn block_onto(&self, walk: &Walk, block: &[u8], cells: &mut [u8]) -> bool;
+    /// [`Erased::block_onto`] of blocks of so many rows each, one after the other: a walk down rows. False, and nothing done,
+    /// where a block has too many rows.
+    fn blocks_onto(&self, rows: &[u8], block: usize, cells: &mut [u8]) -> bool;
     /// Adds those elements of a block whose byte in `keep` is not 0.
     fn chosen(&self, walk: &Walk, block: &[u8], keep: &[u8], cells: &mut [u8]);
     fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]);
@@ -129,7 +131,12 @@ impl<K> Typed<K> {
 
 impl<K: Kernel> Typed<K> {
     /// Adds the kept elements of a run that begins at a position, closed up, in pieces.
-    fn closed_up(cell: &mut K::Cell, run: impl Iterator<Item = (K::Elem, bool)>, at: u64, scratch: &mut Vec<K::Elem>) {
+    fn closed_up(
+        cell: &mut K::Cell,
+        run: impl Iterator<Item = (Unaligned<K::Elem>, bool)>,
+        at: u64,
+        scratch: &mut Vec<Unaligned<K::Elem>>,
+    ) {
         scratch.clear();
         for ((element, is_kept), at) in run.zip(at..) {
             if !is_kept {
@@ -175,15 +182,11 @@ impl<K: Kernel> Erased for Typed<K> {
     }
 
     fn run(&self, run: &[u8], cells: &mut [u8]) {
-        let cell = &mut elements_mut(cells)[0];
-        match run.as_ptr().cast::<K::Elem>().is_aligned() {
-            true => K::run(cell, elements(run)),
-            false => K::run_anywhere(cell, run),
-        }
+        K::run(&mut elements_mut(cells)[0], elements(run));
     }
 
     fn block(&self, walk: &Walk, block: &[u8], cells: &mut [u8], at: u64) {
-        let block: &[K::Elem] = elements(block);
+        let block: &[Unaligned<K::Elem>] = elements(block);
         let cells: &mut [K::Cell] = elements_mut(cells);
         match walk.inner() {
             (Inner::Run(len), []) => K::run_at(&mut cells[0], &block[..len], at),
@@ -212,7 +215,7 @@ impl<K: Kernel> Erased for Typed<K> {
         if K::HOLDS_POSITIONS || outer.iter().any(|g| g.is_reduced) {
             return false;
         }
-        let block: &[K::Elem] = elements(block);
+        let block: &[Unaligned<K::Elem>] = elements(block);
         let cells: &mut [K::Cell] = elements_mut(cells);
         match inner {
             Inner::Run(len) => K::runs_onto(cells, block, len),
@@ -225,8 +228,16 @@ impl<K: Kernel> Erased for Typed<K> {
         true
     }
 
+    fn blocks_onto(&self, rows: &[u8], block: usize, cells: &mut [u8]) -> bool {
+        let fits = block <= K::ONE_BLOCK;
+        if fits {
+            K::blocks_of_rows(elements_mut(cells), elements(rows), block);
+        }
+        fits
+    }
+
     fn chosen(&self, walk: &Walk, block: &[u8], keep: &[u8], cells: &mut [u8]) {
-        let block: &[K::Elem] = elements(block);
+        let block: &[Unaligned<K::Elem>] = elements(block);
         let cells: &mut [K::Cell] = elements_mut(cells);
         let mut scratch = Vec::with_capacity(K::PIECE.min(block.len()));
         let pairs = |at: usize| (block[at], keep[at] != 0);
@@ -249,14 +260,14 @@ impl<K: Kernel> Erased for Typed<K> {
 
     /// Every cell sees the same elements in the same order: one is computed, through the loops that a block would take.
     fn fill(&self, walk: &Walk, value: &Scalar, cells: &mut [u8]) {
-        let value = bytemuck::pod_read_unaligned(&value.to_le_bytes()[..std::mem::size_of::<K::Elem>()]);
+        let value: K::Elem = bytemuck::pod_read_unaligned(&value.to_le_bytes()[..std::mem::size_of::<K::Elem>()]);
         let (inner, outer) = walk.inner();
         let times: usize = outer.iter().filter(|g| g.is_reduced).map(|g| g.len).product();
         let len = match inner {
             Inner::Run(len) => len,
             Inner::Rows { rows, .. } => rows,
         };
-        let piece = vec![value; len.min(K::PIECE)];
+        let piece = vec![Unaligned::new(value); len.min(K::PIECE)];
         let mut cell = [K::EMPTY];
         for time in 0..times {
             let mut done = 0;

@@ -134,6 +134,19 @@ proptest! {
         prop_assert_eq!(&portable(|| case.reduced(&case.chunk)), &want);
     }
 
+    /// Blocks of rows that are handed over at once, at any address, give the bits of one after the other.
+    #[test]
+    fn blocks_at_once_are_one_after_the_other(mut case in cases(), rows in 1usize..80, at in 0usize..16) {
+        prop_assume!(!case.shape.is_empty());
+        case.options.is_masked = false;
+        case.mask = None;
+        case.chunk = std::iter::once(rows).chain(case.shape[1..].iter().map(|&dim| dim.max(1))).collect();
+        let bytes = [&[0; 15][..at.min(15)], &case.elements].concat();
+        let mut state = case.plan().unwrap().start().unwrap();
+        state.add_blocks(&bytes[at.min(15)..], &case.shape, &vec![0; case.shape.len()], rows).unwrap();
+        prop_assert_eq!(state.finish(), case.reduced(&case.chunk));
+    }
+
     /// A constant block gives the bits of its elements written out.
     #[test]
     fn a_fill_block_is_its_elements_written_out(mut case in cases()) {
@@ -268,4 +281,27 @@ fn one_two_and_five_threads_give_the_same_bits() {
         }
     }
     assert!(checked > 600, "{checked}");
+}
+
+/// Rows that are longer than any kernel works on at a time.
+#[test]
+fn long_rows_give_the_bits_of_one_block_after_the_other() {
+    let mut checked = 0;
+    for &dtype in Dtype::ALL {
+        for &op in Op::ALL {
+            for (rows, with_nan) in [(2, false), (5, true), (40, false)] {
+                let shape = vec![41, 2063];
+                let mut elements = random_elements(dtype, 41 * 2063, 11);
+                spoil(dtype, &mut elements, 5, with_nan);
+                let (chunk, options) = (vec![rows, 2063], Options::default());
+                let case = Case { shape, chunk, axes: vec![0], dtype, op, options, mask: None, elements };
+                let Ok(plan) = case.plan() else { continue };
+                let mut state = plan.start().unwrap();
+                state.add_blocks(&case.elements, &case.shape, &[0, 0], rows).unwrap();
+                assert!(state.finish() == case.reduced(&case.chunk), "{op:?} of {dtype} in blocks of {rows}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 500, "{checked}");
 }

@@ -11,7 +11,7 @@
 use super::quantile::{select, Answers, Key, Ranking, Sortable};
 use crate::nd::dtype::dispatch;
 use crate::nd::error::{Error, Result};
-use crate::nd::kernels::elements;
+use crate::nd::kernels::{elements, Unaligned};
 
 /// Entries of a table of counts.
 const TABLE: usize = 1 << 20;
@@ -32,10 +32,10 @@ impl Given<'_> {
     #[inline(always)]
     fn each<T: Sortable>(&self, mut f: impl FnMut(T, u64)) {
         match self {
-            Given::All(bytes, None) => elements::<T>(bytes).iter().for_each(|&x| f(x, 1)),
+            Given::All(bytes, None) => elements::<Unaligned<T>>(bytes).iter().for_each(|x| f(x.get(), 1)),
             Given::All(bytes, Some(mask)) => {
-                let kept = elements::<T>(bytes).iter().zip(*mask).filter(|(_, &keep)| keep != 0);
-                kept.for_each(|(&x, _)| f(x, 1));
+                let kept = elements::<Unaligned<T>>(bytes).iter().zip(*mask).filter(|(_, &keep)| keep != 0);
+                kept.for_each(|(x, _)| f(x.get(), 1));
             }
             Given::Same(_, 0) => {}
             Given::Same(element, times) => f(bytemuck::pod_read_unaligned(element), *times),

@@ -14,6 +14,7 @@ use super::kernel::{Kernel, Seen};
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::{Source, Target};
+use crate::nd::kernels::Unaligned;
 
 /// The norm kernel of an element type.
 pub struct Norm<T>(PhantomData<fn() -> T>);
@@ -29,19 +30,19 @@ const STRIP: usize = 256;
 pub(super) trait Squared: Element {
     type Out: Element + Target;
     fn squared(self) -> f64;
-    fn add_run(cell: &mut Compensated, run: &[Self]);
-    fn add_rows(cells: &mut [Compensated], rows: &[Self]);
+    fn add_run(cell: &mut Compensated, run: &[Unaligned<Self>]);
+    fn add_rows(cells: &mut [Compensated], rows: &[Unaligned<Self>]);
 }
 
 #[inline(always)]
-fn add_run<T: Squared>(cell: &mut Compensated, run: &[T]) {
+fn add_run<T: Squared>(cell: &mut Compensated, run: &[Unaligned<T>]) {
     for block in run.chunks(BLOCK) {
         let mut lanes = [0.0; 32];
         let (whole, rest) = block.as_chunks::<32>();
         for elements in whole {
-            lanes.iter_mut().zip(elements).for_each(|(lane, x)| *lane += x.squared());
+            lanes.iter_mut().zip(elements).for_each(|(lane, x)| *lane += x.get().squared());
         }
-        lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += x.squared());
+        lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += x.get().squared());
         let mut width = 32;
         while width > 1 {
             width /= 2;
@@ -54,13 +55,15 @@ fn add_run<T: Squared>(cell: &mut Compensated, run: &[T]) {
 }
 
 #[inline(always)]
-fn add_rows<T: Squared>(cells: &mut [Compensated], rows: &[T]) {
+fn add_rows<T: Squared>(cells: &mut [Compensated], rows: &[Unaligned<T>]) {
     let len = cells.len();
     for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
         for group in rows.chunks(ROWS * len) {
             let mut sums = [0.0; STRIP];
             for row in group.chunks_exact(len) {
-                sums.iter_mut().zip(&row[strip * STRIP..][..cells.len()]).for_each(|(sum, x)| *sum += x.squared());
+                sums.iter_mut()
+                    .zip(&row[strip * STRIP..][..cells.len()])
+                    .for_each(|(sum, x)| *sum += x.get().squared());
             }
             cells.iter_mut().zip(sums).for_each(|(cell, sum)| cell.add_number(sum));
         }
@@ -70,8 +73,8 @@ fn add_rows<T: Squared>(cells: &mut [Compensated], rows: &[T]) {
 macro_rules! squares {
     ($($t:ty => $out:ty, $squared:expr, $run:ident $rows:ident;)*) => {$(
         versions! {
-            fn $run(cell: &mut Compensated, run: &[$t]) = add_run(cell, run);
-            fn $rows(cells: &mut [Compensated], rows: &[$t]) = add_rows(cells, rows);
+            fn $run(cell: &mut Compensated, run: &[Unaligned<$t>]) = add_run(cell, run);
+            fn $rows(cells: &mut [Compensated], rows: &[Unaligned<$t>]) = add_rows(cells, rows);
         }
         impl Squared for $t {
             type Out = $out;
@@ -79,10 +82,10 @@ macro_rules! squares {
             fn squared(self) -> f64 {
                 $squared(self)
             }
-            fn add_run(cell: &mut Compensated, run: &[$t]) {
+            fn add_run(cell: &mut Compensated, run: &[Unaligned<$t>]) {
                 $run(cell, run);
             }
-            fn add_rows(cells: &mut [Compensated], rows: &[$t]) {
+            fn add_rows(cells: &mut [Compensated], rows: &[Unaligned<$t>]) {
                 $rows(cells, rows);
             }
         }
@@ -119,10 +122,10 @@ impl<T: Squared> Kernel for Norm<T> {
     type Out = T::Out;
     const EMPTY: Compensated = bytemuck::zeroed();
     const PIECE: usize = BLOCK * ROWS;
-    fn run(cell: &mut Compensated, run: &[T]) {
+    fn run(cell: &mut Compensated, run: &[Unaligned<T>]) {
         T::add_run(cell, run);
     }
-    fn rows(cells: &mut [Compensated], rows: &[T]) {
+    fn rows(cells: &mut [Compensated], rows: &[Unaligned<T>]) {
         T::add_rows(cells, rows);
     }
     fn merge(cell: &mut Compensated, other: &Compensated) {

@@ -6,7 +6,7 @@ use super::cells::{Cells, Tally};
 use super::filter;
 use super::kernel::Erased;
 use super::state::{Partial, State};
-use super::walk::{Place, Walk};
+use super::walk::{Inner, Place, Walk};
 use super::{kernel_of, KeepDims, Op};
 use crate::nd::dtype::{Dtype, Kind};
 use crate::nd::error::{Error, Result};
@@ -159,7 +159,7 @@ impl Reduction {
 
     /// What the block of elements at `offset` contributes.
     ///
-    /// `block` holds the elements in C order, aligned to their size (8 bytes are always enough). `mask` has one byte for
+    /// `block` holds the elements in C order, at any address. `mask` has one byte for
     /// each element, 0 where it is left out; none is all of them.
     ///
     /// # Errors
@@ -319,6 +319,37 @@ impl Reduction {
         }
         self.kernel.block(&walk, block, own, at);
         true
+    }
+
+    /// [`Reduction::add_in_place`] of blocks of so many rows each.
+    pub(super) fn add_all_in_place(
+        &self,
+        run: &[u8],
+        lens: &[usize],
+        offset: &[usize],
+        rows: usize,
+        cells: &mut Cells,
+    ) -> bool {
+        if self.is_of_all() {
+            return false;
+        }
+        // Exact ones take a block of any size, and where rows stay, each has cells of its own.
+        if self.kernel.is_exact() || !self.axes.contains(0) {
+            return self.add_in_place(run, lens, offset, cells);
+        }
+        if self.is_filtered() || self.work != self.dtype {
+            return false;
+        }
+        let (walk, place) = self.locate(lens, offset);
+        let (Some(first), (Inner::Rows { len, .. }, [])) = (place.as_run(), walk.inner()) else { return false };
+        if walk.elements == 0 {
+            return true;
+        }
+        assert_eq!(run.len(), walk.elements * self.dtype.itemsize(), "a block holds its shape's elements");
+        let size = cells.cell_size;
+        let own = &mut cells.bytes_mut()[first * size..][..len * size];
+        let block = rows * (walk.elements / lens[0] / len);
+        self.kernel.blocks_onto(run, block, own)
     }
 
     /// By how much a block's positions are less than the array's, where that is the same for all of them: where only the

@@ -19,14 +19,19 @@ use super::kernel::{Kernel, Seen};
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::{Source, Target};
+use crate::nd::kernels::Unaligned;
 
 /// The product kernel of an element type.
 pub struct Prod<T>(PhantomData<fn() -> T>);
 
 /// Numbers of a run that are multiplied before the cell is touched; a lane's part of them stays below 2^128.
 const BLOCK: usize = 1024;
-/// Lanes of a run.
+/// Rows that are multiplied before the cells are touched: below 2^512.
+const ROWS: usize = 512;
+/// Lanes of a run, and columns of rows.
 const LANES: usize = 8;
+/// Columns of which many blocks are multiplied before the next columns are.
+const STRIP: usize = 1024;
 /// A multiple of every block.
 const PIECE: usize = 4096;
 
@@ -39,8 +44,9 @@ pub(super) trait Factor: Element {
     const ONE_BLOCK: usize = 0;
     /// As [`Kernel::IS_EXACT`].
     const IS_EXACT: bool = false;
-    fn add_run(cell: &mut Self::Cell, run: &[Self]);
-    fn add_rows(cells: &mut [Self::Cell], rows: &[Self]);
+    fn add_run(cell: &mut Self::Cell, run: &[Unaligned<Self>]);
+    /// Adds blocks of so many rows each; exact ones may take all rows as one.
+    fn add_rows(cells: &mut [Self::Cell], rows: &[Unaligned<Self>], block: usize);
     fn multiply(cell: &mut Self::Cell, other: &Self::Cell);
     fn result(cell: &Self::Cell) -> Self::Out;
 }
@@ -53,11 +59,14 @@ impl<T: Factor> Kernel for Prod<T> {
     const PIECE: usize = PIECE;
     const ONE_BLOCK: usize = T::ONE_BLOCK;
     const IS_EXACT: bool = T::IS_EXACT;
-    fn run(cell: &mut T::Cell, run: &[T]) {
+    fn run(cell: &mut T::Cell, run: &[Unaligned<T>]) {
         T::add_run(cell, run);
     }
-    fn rows(cells: &mut [T::Cell], rows: &[T]) {
-        T::add_rows(cells, rows);
+    fn rows(cells: &mut [T::Cell], rows: &[Unaligned<T>]) {
+        T::add_rows(cells, rows, ROWS);
+    }
+    fn blocks_of_rows(cells: &mut [T::Cell], rows: &[Unaligned<T>], block: usize) {
+        T::add_rows(cells, rows, block);
     }
     fn merge(cell: &mut T::Cell, other: &T::Cell) {
         T::multiply(cell, other);
@@ -68,38 +77,38 @@ impl<T: Factor> Kernel for Prod<T> {
 }
 
 #[inline(always)]
-fn whole_run<T: Source>(run: &[T]) -> u64 {
+fn whole_run<T: Source>(run: &[Unaligned<T>]) -> u64 {
     let mut lanes = [1u64; 16];
     let (whole, rest) = run.as_chunks::<16>();
     for numbers in whole {
-        lanes.iter_mut().zip(numbers).for_each(|(lane, x)| *lane = lane.wrapping_mul(x.cast()));
+        lanes.iter_mut().zip(numbers).for_each(|(lane, x)| *lane = lane.wrapping_mul(x.get().cast()));
     }
-    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane = lane.wrapping_mul(x.cast()));
+    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane = lane.wrapping_mul(x.get().cast()));
     lanes.into_iter().fold(1, u64::wrapping_mul)
 }
 
 #[inline(always)]
-fn whole_rows<T: Source>(cells: &mut [u64], rows: &[T]) {
+fn whole_rows<T: Source>(cells: &mut [u64], rows: &[Unaligned<T>]) {
     for row in rows.chunks_exact(cells.len()) {
-        cells.iter_mut().zip(row).for_each(|(cell, x)| *cell = cell.wrapping_mul(x.cast()));
+        cells.iter_mut().zip(row).for_each(|(cell, x)| *cell = cell.wrapping_mul(x.get().cast()));
     }
 }
 
 macro_rules! whole_factors {
     ($($t:ty => $out:ty, $run:ident $rows:ident;)*) => {$(
         versions! {
-            fn $run(run: &[$t]) -> u64 = whole_run(run);
-            fn $rows(cells: &mut [u64], rows: &[$t]) = whole_rows(cells, rows);
+            fn $run(run: &[Unaligned<$t>]) -> u64 = whole_run(run);
+            fn $rows(cells: &mut [u64], rows: &[Unaligned<$t>]) = whole_rows(cells, rows);
         }
         impl Factor for $t {
             type Cell = u64;
             type Out = $out;
             const ONE: u64 = 1;
             const IS_EXACT: bool = true;
-            fn add_run(cell: &mut u64, run: &[$t]) {
+            fn add_run(cell: &mut u64, run: &[Unaligned<$t>]) {
                 *cell = cell.wrapping_mul($run(run));
             }
-            fn add_rows(cells: &mut [u64], rows: &[$t]) {
+            fn add_rows(cells: &mut [u64], rows: &[Unaligned<$t>], _: usize) {
                 $rows(cells, rows);
             }
             fn multiply(cell: &mut u64, other: &u64) {
@@ -178,96 +187,152 @@ impl Scaled {
     }
 }
 
-/// Whether a number's bits have an exponent, so that it is no zero, subnormal, infinity or NaN.
-#[inline(always)]
-fn is_normal(bits: u64) -> bool {
-    let exponent = bits >> 52 & 0x7ff;
-    exponent.wrapping_sub(1) < 0x7fe
+/// Products of `N` numbers side by side: fractions from 1 to 2 and powers of two, and where a number was zero, subnormal, infinite or
+/// NaN, which leaves the rest without meaning.
+struct Products<const N: usize> {
+    fractions: [f64; N],
+    exponents: [i64; N],
+    /// Negative where such a number was.
+    odd: [i64; N],
+}
+
+impl<const N: usize> Products<N> {
+    #[inline(always)]
+    fn new() -> Products<N> {
+        Products { fractions: [1.0; N], exponents: [0; N], odd: [0; N] }
+    }
+
+    #[inline(always)]
+    fn multiply<T: Source>(&mut self, numbers: &[Unaligned<T>; N]) {
+        for i in 0..N {
+            let bits = numbers[i].get().cast::<f64>().to_bits();
+            let exponent = (bits >> 52 & 0x7ff) as i64;
+            self.odd[i] |= (exponent - 1) | (0x7fe - exponent);
+            self.exponents[i] += exponent - 1023;
+            self.fractions[i] *= f64::from_bits(bits & (FRACTION | SIGN) | ONE);
+        }
+    }
+
+    #[inline(always)]
+    fn are_normal(&self) -> bool {
+        let mut odd = 0;
+        for lane in self.odd {
+            odd |= lane;
+        }
+        odd >= 0
+    }
+
+    /// [`Scaled::multiply`] of each cell, without branches, by products of normal numbers, fewer than the powers of two a float64 has.
+    #[inline(always)]
+    fn multiply_into(&self, cells: &mut [Scaled; N]) {
+        for i in 0..N {
+            let product = cells[i].fraction * self.fractions[i];
+            let bits = product.to_bits();
+            let exponent = (bits >> 52 & 0x7ff) as i64;
+            // What a cell holds that is no normal number stays.
+            let is_normal = ((exponent - 1) | (0x7fe - exponent)) >= 0;
+            let fraction = f64::from_bits(bits & (FRACTION | SIGN) | ONE);
+            let exponent = cells[i].exponent + self.exponents[i] + exponent - 1023;
+            cells[i].fraction = if is_normal { fraction } else { product };
+            cells[i].exponent = if is_normal { exponent } else { 0 };
+        }
+    }
+
+    /// The product of one lane, where all its numbers were normal.
+    #[inline(always)]
+    fn get(&self, i: usize) -> Option<Scaled> {
+        let product = Scaled { fraction: self.fractions[i], exponent: self.exponents[i] };
+        (self.odd[i] >= 0).then(|| product.normal())
+    }
 }
 
 #[inline(always)]
-fn float_run<T: Source>(cell: &mut Scaled, run: &[T]) {
+fn float_run<T: Source>(cell: &mut Scaled, run: &[Unaligned<T>]) {
     for block in run.chunks(BLOCK) {
-        let mut fractions = [1.0f64; LANES];
-        let mut exponents = [0i64; LANES];
-        let mut all_normal = true;
         let (whole, rest) = block.as_chunks::<LANES>();
+        let mut products = Products::<LANES>::new();
         for numbers in whole {
-            for i in 0..LANES {
-                let bits = numbers[i].cast::<f64>().to_bits();
-                all_normal &= is_normal(bits);
-                exponents[i] += (bits >> 52 & 0x7ff) as i64 - 1023;
-                fractions[i] *= f64::from_bits(bits & (FRACTION | SIGN) | ONE);
-            }
+            products.multiply(numbers);
         }
         let mut product = Scaled::ONE;
-        if all_normal {
-            for (fraction, exponent) in fractions.into_iter().zip(exponents) {
-                product.multiply(&Scaled { fraction, exponent }.normal());
-            }
+        if products.are_normal() {
+            (0..LANES).filter_map(|i| products.get(i)).for_each(|lane| product.multiply(&lane));
         } else {
-            whole.as_flattened().iter().for_each(|x| product.multiply(&Scaled::new(x.cast())));
+            whole.as_flattened().iter().for_each(|x| product.multiply(&Scaled::new(x.get().cast())));
         }
-        rest.iter().for_each(|x| product.multiply(&Scaled::new(x.cast())));
+        rest.iter().for_each(|x| product.multiply(&Scaled::new(x.get().cast())));
         cell.multiply(&product);
     }
 }
 
-/// Of each column, at most [`BLOCK`] numbers are multiplied before its cell is.
+/// Adds blocks of so many rows each, at most [`ROWS`].
 #[inline(always)]
-fn float_rows<T: Source>(cells: &mut [Scaled], rows: &[T]) {
+fn float_rows<T: Source>(cells: &mut [Scaled], rows: &[Unaligned<T>], block: usize) {
     let len = cells.len();
-    for rows in rows.chunks(BLOCK * len) {
-        let from = float_columns::<T, LANES>(cells, rows, 0);
-        float_columns::<T, 1>(cells, rows, from);
+    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
+        for rows in rows.chunks(block * len) {
+            let columns = Columns { rows, len, first: strip * STRIP };
+            let from = columns.multiply::<LANES>(cells, 0);
+            columns.multiply::<1>(cells, from);
+        }
     }
 }
 
-/// Goes down rows, `N` columns at a time as long as there are so many, and answers which column comes next.
-#[inline(always)]
-fn float_columns<T: Source, const N: usize>(cells: &mut [Scaled], rows: &[T], from: usize) -> usize {
-    let len = cells.len();
-    let mut at = from;
-    for cells in cells[from..].as_chunks_mut::<N>().0 {
-        let (mut fractions, mut exponents, mut all_normal) = ([1.0f64; N], [0i64; N], true);
-        for row in rows.chunks_exact(len) {
-            let numbers: &[T; N] = &row[at..].as_chunks().0[0];
-            for i in 0..N {
-                let bits = numbers[i].cast::<f64>().to_bits();
-                all_normal &= is_normal(bits);
-                exponents[i] += (bits >> 52 & 0x7ff) as i64 - 1023;
-                fractions[i] *= f64::from_bits(bits & (FRACTION | SIGN) | ONE);
+/// Rows of `len` numbers, from a column on: one block.
+struct Columns<'r, T> {
+    rows: &'r [Unaligned<T>],
+    len: usize,
+    first: usize,
+}
+
+impl<T: Source> Columns<'_, T> {
+    /// Goes down rows, `N` columns at a time as long as there are so many, and answers which comes next.
+    #[inline(always)]
+    fn multiply<const N: usize>(&self, cells: &mut [Scaled], from: usize) -> usize {
+        let mut at = from;
+        for cells in cells[from..].as_chunks_mut::<N>().0 {
+            let mut products = Products::<N>::new();
+            for row in self.rows.chunks_exact(self.len) {
+                products.multiply::<T>(&row[self.first + at..].as_chunks().0[0]);
             }
-        }
-        for (i, cell) in cells.iter_mut().enumerate() {
-            let mut product = Scaled { fraction: fractions[i], exponent: exponents[i] }.normal();
-            if !all_normal {
-                product = Scaled::ONE;
-                rows.chunks_exact(len).for_each(|row| product.multiply(&Scaled::new(row[at + i].cast())));
+            if products.are_normal() {
+                products.multiply_into(cells);
+            } else {
+                for (i, cell) in cells.iter_mut().enumerate() {
+                    cell.multiply(&products.get(i).unwrap_or_else(|| self.one_by_one(at + i)));
+                }
             }
-            cell.multiply(&product);
+            at += N;
         }
-        at += N;
+        at
     }
-    at
+
+    /// The product of a column of any numbers.
+    fn one_by_one(&self, at: usize) -> Scaled {
+        let mut product = Scaled::ONE;
+        for row in self.rows.chunks_exact(self.len) {
+            product.multiply(&Scaled::new(row[self.first + at].get().cast()));
+        }
+        product
+    }
 }
 
 macro_rules! float_factors {
     ($($t:ty, $run:ident $rows:ident;)*) => {$(
         versions! {
-            fn $run(cell: &mut Scaled, run: &[$t]) = float_run(cell, run);
-            fn $rows(cells: &mut [Scaled], rows: &[$t]) = float_rows(cells, rows);
+            fn $run(cell: &mut Scaled, run: &[Unaligned<$t>]) = float_run(cell, run);
+            fn $rows(cells: &mut [Scaled], rows: &[Unaligned<$t>], block: usize) = float_rows(cells, rows, block);
         }
         impl Factor for $t {
             type Cell = Scaled;
             type Out = $t;
             const ONE: Scaled = Scaled::ONE;
-            const ONE_BLOCK: usize = BLOCK;
-            fn add_run(cell: &mut Scaled, run: &[$t]) {
+            const ONE_BLOCK: usize = ROWS;
+            fn add_run(cell: &mut Scaled, run: &[Unaligned<$t>]) {
                 $run(cell, run);
             }
-            fn add_rows(cells: &mut [Scaled], rows: &[$t]) {
-                $rows(cells, rows);
+            fn add_rows(cells: &mut [Scaled], rows: &[Unaligned<$t>], block: usize) {
+                $rows(cells, rows, block);
             }
             fn multiply(cell: &mut Scaled, other: &Scaled) {
                 cell.multiply(other);
@@ -335,13 +400,14 @@ macro_rules! complex_factors {
             type Cell = ScaledPair;
             type Out = $t;
             const ONE: ScaledPair = ScaledPair { re: 1.0, im: 0.0, exponent: 0, is_factor: 0 };
-            fn add_run(cell: &mut ScaledPair, run: &[$t]) {
+            fn add_run(cell: &mut ScaledPair, run: &[Unaligned<$t>]) {
                 for x in run {
+                    let x = x.get();
                     let factor = ScaledPair { re: f64::from(x.re), im: f64::from(x.im), exponent: 0, is_factor: 1 };
                     cell.multiply(&factor.normal());
                 }
             }
-            fn add_rows(cells: &mut [ScaledPair], rows: &[$t]) {
+            fn add_rows(cells: &mut [ScaledPair], rows: &[Unaligned<$t>], _: usize) {
                 for row in rows.chunks_exact(cells.len()) {
                     cells.iter_mut().zip(row).for_each(|(cell, x)| Self::add_run(cell, &[*x]));
                 }

@@ -18,7 +18,7 @@ use crate::nd::dtype::{dispatch, Bool8, Dtype, Element, Kind};
 use crate::nd::error::{Error, Result};
 use crate::nd::kernels::axes::AxisSet;
 use crate::nd::kernels::cast::{Source, Target};
-use crate::nd::kernels::{elements, elements_mut};
+use crate::nd::kernels::{elements, elements_mut, Unaligned};
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
 
@@ -359,7 +359,7 @@ impl Ranked {
     /// # Errors
     /// None.
     pub fn add_block(&mut self, block: &[u8], mask: Option<&[u8]>, lens: &[usize], offset: &[usize]) -> Result<()> {
-        dispatch!(self.plan.dtype, T => self.collect::<T>(&|i| elements::<T>(block)[i], mask, lens, offset));
+        dispatch!(self.plan.dtype, T => self.collect::<T>(&|i| elements::<Unaligned<T>>(block)[i].get(), mask, lens, offset));
         Ok(())
     }
 

@@ -15,11 +15,12 @@ use bytemuck::{Pod, Zeroable};
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
-use super::compensated::{two_sum, Compensated};
+use super::compensated::Compensated;
 use super::kernel::{Kernel, Seen};
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::{Source, Target};
+use crate::nd::kernels::Unaligned;
 
 /// The variance kernel of an element type.
 pub struct Var<T>(PhantomData<fn() -> T>);
@@ -36,25 +37,48 @@ const AT_ONCE: usize = 16;
 /// Rows that make one block, and those whose differences are added one after the other.
 const ROWS: usize = 128;
 const GROUP: usize = 32;
+/// Columns of which many blocks are merged before the next columns are.
+const STRIP: usize = 256;
 
 /// Count, mean and sum of squared differences from it.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
 pub struct Moments {
     count: f64,
-    /// The mean is the sum of both.
-    mean: f64,
-    mean_rest: f64,
+    mean: Mean,
     m2: Compensated,
+}
+
+/// A mean, as the sum of two float64.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+struct Mean {
+    near: f64,
+    rest: f64,
+}
+
+impl Mean {
+    /// Merges a mean and a sum of squares into these, of `count` elements; `share` is the others' part of all elements.
+    #[inline(always)]
+    fn merge(&mut self, m2: &mut Compensated, other: &Mean, other_m2: &Compensated, count: f64, share: f64) {
+        // Near one another, the first difference is exact.
+        let delta = (other.near - self.near) + (other.rest - self.rest);
+        let rest = self.rest + delta * share;
+        let mean = self.near + rest;
+        let left = rest - (mean - self.near);
+        *self = Mean { near: mean, rest: if mean.abs() < f64::INFINITY { left } else { 0.0 } };
+        m2.merge(other_m2);
+        m2.add_number(delta * delta * count * share);
+    }
 }
 
 impl Moments {
     /// A block of `count` elements, from the sums of their differences from `pivot` and of the squares of those.
     #[inline(always)]
     fn new(count: f64, pivot: f64, sum: f64, squares: f64) -> Moments {
-        let mean_rest = sum / count;
-        let m2 = about_mean(sum, mean_rest, squares);
-        Moments { count, mean: pivot, mean_rest, m2: Compensated { sum: m2, lost: 0.0 } }
+        let mean = Mean { near: pivot, rest: sum / count };
+        let m2 = about_mean(sum, mean.rest, squares);
+        Moments { count, mean, m2: Compensated { sum: m2, lost: 0.0 } }
     }
 
     #[inline(always)]
@@ -69,18 +93,7 @@ impl Moments {
             *self = if self.count == 0.0 { *other } else { *self };
             return;
         }
-        // Near one another, the first difference is exact.
-        let delta = (other.mean - self.mean) + (other.mean_rest - self.mean_rest);
-        let rest = self.mean_rest + delta * share;
-        let mean = self.mean + rest;
-        if mean.is_finite() {
-            self.mean_rest = rest - (mean - self.mean);
-            self.mean = mean;
-        } else {
-            (self.mean, self.mean_rest) = (mean, 0.0);
-        }
-        self.m2.merge(&other.m2);
-        self.m2.add_number(delta * delta * self.count * share);
+        self.mean.merge(&mut self.m2, &other.mean, &other.m2, self.count, share);
         self.count += other.count;
     }
 
@@ -112,62 +125,71 @@ fn about_mean(sum: f64, mean: f64, squares: f64) -> f64 {
     }
 }
 
-/// Blocks of `N` columns, all of as many elements.
-struct Columns<const N: usize> {
+/// The moments of some columns that have seen as many elements as one another, each figure by itself, for wide registers.
+struct Strip {
     count: f64,
-    means: [f64; N],
-    rests: [f64; N],
-    m2s: [f64; N],
+    means: [f64; STRIP],
+    rests: [f64; STRIP],
+    sums: [f64; STRIP],
+    lost: [f64; STRIP],
 }
 
-impl<const N: usize> Columns<N> {
-    /// [`Moments::new`] of each column.
+impl Strip {
+    /// Those of the first cells that are alike, and how many they are.
     #[inline(always)]
-    fn new(count: f64, pivots: [f64; N], sums: [f64; N], squares: [f64; N]) -> Columns<N> {
+    fn of(cells: &[Moments]) -> (Strip, usize) {
+        let none = [0.0; STRIP];
+        let mut strip = Strip { count: cells[0].count, means: none, rests: none, sums: none, lost: none };
+        let mut width = 0;
+        for (i, cell) in cells.iter().take(STRIP).enumerate() {
+            if cell.count != strip.count {
+                break;
+            }
+            (strip.means[i], strip.rests[i]) = (cell.mean.near, cell.mean.rest);
+            (strip.sums[i], strip.lost[i]) = (cell.m2.sum, cell.m2.lost);
+            width += 1;
+        }
+        (strip, width)
+    }
+
+    #[inline(always)]
+    fn put(&self, cells: &mut [Moments]) {
+        for (i, cell) in cells.iter_mut().enumerate() {
+            let mean = Mean { near: self.means[i], rest: self.rests[i] };
+            let m2 = Compensated { sum: self.sums[i], lost: self.lost[i] };
+            *cell = Moments { count: self.count, mean, m2 };
+        }
+    }
+
+    /// [`Moments::merge`] of `N` columns and a block's `count` elements of each; their count is to be added after the last of them.
+    #[inline(always)]
+    fn merge<const N: usize>(&mut self, at: usize, count: f64, pivots: &[f64; N], sums: &[f64; N], squares: &[f64; N]) {
+        let own_means: &mut [f64; N] = &mut self.means[at..].as_chunks_mut().0[0];
+        let own_rests: &mut [f64; N] = &mut self.rests[at..].as_chunks_mut().0[0];
+        let own_sums: &mut [f64; N] = &mut self.sums[at..].as_chunks_mut().0[0];
+        let own_lost: &mut [f64; N] = &mut self.lost[at..].as_chunks_mut().0[0];
+        let is_first = self.count == 0.0;
+        let share = count / (self.count + count);
         let (mut rests, mut m2s) = ([0.0; N], [0.0; N]);
         for i in 0..N {
             rests[i] = sums[i] / count;
             m2s[i] = about_mean(sums[i], rests[i], squares[i]);
         }
-        Columns { count, means: pivots, rests, m2s }
-    }
-
-    /// [`Moments::merge`] of each column; without branches where the cells have seen as much as one another, as they mostly have.
-    #[inline(always)]
-    fn merge_into(&self, cells: &mut [Moments; N]) {
-        let before = cells[0].count;
-        let mut are_alike = before > 0.0;
-        for cell in &*cells {
-            are_alike &= cell.count == before;
-        }
-        if !are_alike {
-            for (i, cell) in cells.iter_mut().enumerate() {
-                let m2 = Compensated { sum: self.m2s[i], lost: 0.0 };
-                cell.merge(&Moments { count: self.count, mean: self.means[i], mean_rest: self.rests[i], m2 });
-            }
+        if is_first {
+            (*own_means, *own_rests, *own_sums, *own_lost) = (*pivots, rests, m2s, [0.0; N]);
             return;
         }
-        let (mut means, mut rests, mut sums, mut losts) = ([0.0; N], [0.0; N], [0.0; N], [0.0; N]);
-        for (i, cell) in cells.iter().enumerate() {
-            (means[i], rests[i]) = (cell.mean, cell.mean_rest);
-            (sums[i], losts[i]) = (cell.m2.sum, cell.m2.lost);
-        }
-        let share = self.count / (before + self.count);
+        // Copies, which the compiler keeps in registers.
+        let (mut means, mut own, mut sums, mut lost) = (*own_means, *own_rests, *own_sums, *own_lost);
         for i in 0..N {
-            // As `merge_share`.
-            let delta = (self.means[i] - means[i]) + (self.rests[i] - rests[i]);
-            let rest = rests[i] + delta * share;
-            let mean = means[i] + rest;
-            let left = rest - (mean - means[i]);
-            rests[i] = if mean.abs() < f64::INFINITY { left } else { 0.0 };
-            means[i] = mean;
-            (sums[i], losts[i]) = two_sum(sums[i], losts[i], self.m2s[i]);
-            (sums[i], losts[i]) = two_sum(sums[i], losts[i], delta * delta * before * share);
+            let mut mean = Mean { near: means[i], rest: own[i] };
+            let mut m2 = Compensated { sum: sums[i], lost: lost[i] };
+            let other = Mean { near: pivots[i], rest: rests[i] };
+            mean.merge(&mut m2, &other, &Compensated { sum: m2s[i], lost: 0.0 }, self.count, share);
+            (means[i], own[i]) = (mean.near, mean.rest);
+            (sums[i], lost[i]) = (m2.sum, m2.lost);
         }
-        for (i, cell) in cells.iter_mut().enumerate() {
-            let m2 = Compensated { sum: sums[i], lost: losts[i] };
-            *cell = Moments { count: before + self.count, mean: means[i], mean_rest: rests[i], m2 };
-        }
+        (*own_means, *own_rests, *own_sums, *own_lost) = (means, own, sums, lost);
     }
 }
 
@@ -185,8 +207,9 @@ fn variance(m2: f64, seen: &Seen) -> f64 {
 pub(super) trait Spread: Element {
     type Cell: Pod + Send + Sync;
     type Out: Element + Target;
-    fn add_run(cell: &mut Self::Cell, run: &[Self]);
-    fn add_rows(cells: &mut [Self::Cell], rows: &[Self]);
+    fn add_run(cell: &mut Self::Cell, run: &[Unaligned<Self>]);
+    /// Adds blocks of so many rows each.
+    fn add_rows(cells: &mut [Self::Cell], rows: &[Unaligned<Self>], block: usize);
     fn merge(cells: &mut [Self::Cell], others: &[Self::Cell]);
     /// The sum of squared differences from the mean.
     fn m2(cell: &Self::Cell) -> f64;
@@ -209,9 +232,9 @@ fn halved<const PARTS: usize>(lanes: [f64; LANES]) -> [f64; PARTS] {
 
 /// Adds numbers to lanes, one to each.
 #[inline(always)]
-fn add_lanes<T: Source>(lanes: &mut [f64; LANES], numbers: &[T]) {
+fn add_lanes<T: Source>(lanes: &mut [f64; LANES], numbers: &[Unaligned<T>]) {
     for (lane, x) in lanes.iter_mut().zip(numbers) {
-        *lane += x.cast::<f64>();
+        *lane += x.get().cast::<f64>();
     }
 }
 
@@ -221,10 +244,10 @@ fn add_differences<T: Source>(
     sums: &mut [f64; AT_ONCE],
     squares: &mut [f64; AT_ONCE],
     pivots: &[f64; AT_ONCE],
-    numbers: &[T],
+    numbers: &[Unaligned<T>],
 ) {
     for (((sum, square), pivot), x) in sums.iter_mut().zip(squares).zip(pivots).zip(numbers) {
-        let d = x.cast::<f64>() - *pivot;
+        let d = x.get().cast::<f64>() - *pivot;
         *sum += d;
         *square += d * d;
     }
@@ -234,7 +257,7 @@ fn add_differences<T: Source>(
 ///
 /// Plain loops: a closure would be compiled apart, for what every machine has.
 #[inline(always)]
-fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
+fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[Unaligned<T>]) {
     for block in run.chunks(BLOCK) {
         let (whole, rest) = block.as_chunks::<LANES>();
         let mut lanes = [0.0; LANES];
@@ -247,7 +270,7 @@ fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
         for (part, pivot) in pivots.iter_mut().enumerate() {
             *pivot /= count;
             if !pivot.is_finite() {
-                *pivot = block[part].cast(); // the sum may overflow where the elements do not
+                *pivot = block[part].get().cast(); // the sum may overflow where the elements do not
             }
         }
         let mut pivot_lanes = [0.0; AT_ONCE];
@@ -259,7 +282,7 @@ fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
         for (part, (sums, squares)) in parts.enumerate() {
             let (mut own_sums, mut own_squares) = ([0.0; AT_ONCE], [0.0; AT_ONCE]);
             for numbers in whole {
-                let numbers: &[T; AT_ONCE] = &numbers.as_chunks().0[part];
+                let numbers: &[Unaligned<T>; AT_ONCE] = &numbers.as_chunks().0[part];
                 add_differences(&mut own_sums, &mut own_squares, &pivot_lanes, numbers);
             }
             let rest = rest.get(part * AT_ONCE..).unwrap_or(&[]);
@@ -273,80 +296,102 @@ fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[T]) {
     }
 }
 
+/// Adds blocks of so many rows each, at most [`ROWS`].
 #[inline(always)]
-fn rows<T: Source>(cells: &mut [Moments], rows: &[T]) {
+fn rows<T: Source>(cells: &mut [Moments], rows: &[Unaligned<T>], block: usize) {
     let len = cells.len();
     let mut scratch = [0.0; ROWS * AT_ONCE];
-    for rows in rows.chunks(ROWS * len) {
-        let from = columns::<T, AT_ONCE>(cells, rows, 0, &mut scratch);
-        let from = columns::<T, 4>(cells, rows, from, &mut scratch);
-        columns::<T, 1>(cells, rows, from, &mut scratch);
+    let mut first = 0;
+    while first < len {
+        let (mut strip, width) = Strip::of(&cells[first..]);
+        for rows in rows.chunks(block * len) {
+            let columns = Columns { rows, len, first };
+            let from = columns.merge::<AT_ONCE>(&mut strip, 0, width, &mut scratch);
+            let from = columns.merge::<4>(&mut strip, from, width, &mut scratch);
+            columns.merge::<1>(&mut strip, from, width, &mut scratch);
+            strip.count += columns.count();
+        }
+        strip.put(&mut cells[first..][..width]);
+        first += width;
     }
 }
 
-/// Adds the rows of a block, `N` columns at a time as long as there are so many, and answers which column comes next. The second look
-/// is at a copy: rows whose length is a power of 2 would push one another out of the cache.
-#[inline(always)]
-fn columns<T: Source, const N: usize>(
-    cells: &mut [Moments],
-    rows: &[T],
-    from: usize,
-    scratch: &mut [f64; ROWS * AT_ONCE],
-) -> usize {
-    let len = cells.len();
-    let count = (rows.len() / len) as f64;
-    let kept = &mut scratch.as_chunks_mut::<N>().0[..rows.len() / len];
-    let mut at = from;
-    for cells in cells[from..].as_chunks_mut::<N>().0 {
-        let mut pivots = [0.0; N];
-        for (row, kept) in rows.chunks_exact(len).zip(&mut *kept) {
-            let numbers: &[T; N] = &row[at..].as_chunks().0[0];
-            for i in 0..N {
-                kept[i] = numbers[i].cast();
-                pivots[i] += kept[i];
-            }
-        }
-        for (i, pivot) in pivots.iter_mut().enumerate() {
-            *pivot /= count;
-            if !pivot.is_finite() {
-                *pivot = kept[0][i]; // the sum may overflow where the elements do not
-            }
-        }
-        let (mut sums, mut squares) = ([0.0; N], [0.0; N]);
-        for group in kept.chunks(GROUP) {
-            let (mut own_sums, mut own_squares) = ([0.0; N], [0.0; N]);
-            for numbers in group {
+/// Rows of `len` numbers, from a column on: one block.
+struct Columns<'r, T> {
+    rows: &'r [Unaligned<T>],
+    len: usize,
+    first: usize,
+}
+
+impl<T: Source> Columns<'_, T> {
+    fn count(&self) -> f64 {
+        (self.rows.len() / self.len) as f64
+    }
+
+    /// Merges columns into a strip of `width`, `N` at a time as long as there are so many, and answers which comes next. The second
+    /// look is at a copy: rows whose length is a power of 2 would push one another out of the cache.
+    #[inline(always)]
+    fn merge<const N: usize>(
+        &self,
+        strip: &mut Strip,
+        from: usize,
+        width: usize,
+        scratch: &mut [f64; ROWS * AT_ONCE],
+    ) -> usize {
+        let count = self.count();
+        let kept = &mut scratch.as_chunks_mut::<N>().0[..self.rows.len() / self.len];
+        let mut at = from;
+        while at + N <= width {
+            let mut pivots = [0.0; N];
+            for (row, kept) in self.rows.chunks_exact(self.len).zip(&mut *kept) {
+                let numbers: &[Unaligned<T>; N] = &row[self.first + at..].as_chunks().0[0];
                 for i in 0..N {
-                    let d = numbers[i] - pivots[i];
-                    own_sums[i] += d;
-                    own_squares[i] += d * d;
+                    kept[i] = numbers[i].get().cast();
+                    pivots[i] += kept[i];
                 }
             }
+            let firsts = kept[0];
             for i in 0..N {
-                sums[i] += own_sums[i];
-                squares[i] += own_squares[i];
+                let mean = pivots[i] / count;
+                // The sum may overflow where the elements do not.
+                pivots[i] = if mean.abs() < f64::INFINITY { mean } else { firsts[i] };
             }
+            let (mut sums, mut squares) = ([0.0; N], [0.0; N]);
+            for group in kept.chunks(GROUP) {
+                let (mut own_sums, mut own_squares) = ([0.0; N], [0.0; N]);
+                for numbers in group {
+                    for i in 0..N {
+                        let d = numbers[i] - pivots[i];
+                        own_sums[i] += d;
+                        own_squares[i] += d * d;
+                    }
+                }
+                for i in 0..N {
+                    sums[i] += own_sums[i];
+                    squares[i] += own_squares[i];
+                }
+            }
+            strip.merge(at, count, &pivots, &sums, &squares);
+            at += N;
         }
-        Columns::new(count, pivots, sums, squares).merge_into(cells);
-        at += N;
+        at
     }
-    at
 }
 
 macro_rules! spreads {
     ($($t:ty => $out:ty, $run:ident $rows:ident;)*) => {$(
         versions! {
-            fn $run(cell: &mut [Moments; 1], elements: &[$t]) = run(cell, elements);
-            fn $rows(cells: &mut [Moments], elements: &[$t]) = rows(cells, elements);
+            fn $run(cell: &mut [Moments; 1], elements: &[Unaligned<$t>]) = run(cell, elements);
+            fn $rows(cells: &mut [Moments], elements: &[Unaligned<$t>], block: usize) = rows(cells, elements, block);
         }
         impl Spread for $t {
             type Cell = Moments;
             type Out = $out;
-            fn add_run(cell: &mut Moments, run: &[$t]) {
+            fn add_run(cell: &mut Moments, run: &[Unaligned<$t>]) {
                 $run(std::array::from_mut(cell), run);
             }
-            fn add_rows(cells: &mut [Moments], rows: &[$t]) {
-                $rows(cells, rows);
+            fn add_rows(cells: &mut [Moments], rows: &[Unaligned<$t>], block: usize) {
+                $rows(cells, rows, block);
             }
             fn merge(cells: &mut [Moments], others: &[Moments]) {
                 Moments::merge_all(cells, others);
@@ -376,16 +421,16 @@ spreads! {
 macro_rules! complex_spreads {
     ($($t:ty, $part:ty, $run:ident $rows:ident;)*) => {$(
         versions! {
-            fn $run(cells: &mut [Moments; 2], parts: &[$part]) = run(cells, parts);
+            fn $run(cells: &mut [Moments; 2], parts: &[Unaligned<$part>]) = run(cells, parts);
         }
         impl Spread for $t {
             type Cell = [Moments; 2];
             type Out = $part;
-            fn add_run(cells: &mut [Moments; 2], run: &[$t]) {
+            fn add_run(cells: &mut [Moments; 2], run: &[Unaligned<$t>]) {
                 $run(cells, bytemuck::cast_slice(run));
             }
-            fn add_rows(cells: &mut [[Moments; 2]], rows: &[$t]) {
-                $rows(cells.as_flattened_mut(), bytemuck::cast_slice(rows));
+            fn add_rows(cells: &mut [[Moments; 2]], rows: &[Unaligned<$t>], block: usize) {
+                $rows(cells.as_flattened_mut(), bytemuck::cast_slice(rows), block);
             }
             fn merge(cells: &mut [[Moments; 2]], others: &[[Moments; 2]]) {
                 Moments::merge_all(cells.as_flattened_mut(), others.as_flattened());
@@ -410,11 +455,14 @@ macro_rules! kernel {
             const EMPTY: T::Cell = bytemuck::zeroed();
             const PIECE: usize = BLOCK * ROWS;
             const ONE_BLOCK: usize = ROWS;
-            fn run(cell: &mut T::Cell, run: &[T]) {
+            fn run(cell: &mut T::Cell, run: &[Unaligned<T>]) {
                 T::add_run(cell, run);
             }
-            fn rows(cells: &mut [T::Cell], rows: &[T]) {
-                T::add_rows(cells, rows);
+            fn rows(cells: &mut [T::Cell], rows: &[Unaligned<T>]) {
+                T::add_rows(cells, rows, ROWS);
+            }
+            fn blocks_of_rows(cells: &mut [T::Cell], rows: &[Unaligned<T>], block: usize) {
+                T::add_rows(cells, rows, block);
             }
             fn merge(cell: &mut T::Cell, other: &T::Cell) {
                 T::merge(std::slice::from_mut(cell), std::slice::from_ref(other));

@@ -10,7 +10,6 @@ use super::walk::Place;
 use super::{kernel_of, Op};
 use crate::nd::dtype::Dtype;
 use crate::nd::error::{Error, Result};
-use crate::nd::memory;
 use crate::nd::scalar::Scalar;
 use crate::nd::shape::Shape;
 
@@ -115,7 +114,7 @@ impl State {
     /// As [`Reduction::partial`].
     pub fn add_block(&mut self, block: &[u8], mask: Option<&[u8]>, lens: &[usize], offset: &[usize]) -> Result<()> {
         if !self.plan.takes_runs() || mask.is_some() || block.is_empty() {
-            return memory::with_aligned(block, |block| self.add(Elements::All(block), mask, lens, offset));
+            return self.add(Elements::All(block), mask, lens, offset);
         }
         // All elements go into one cell, whose place need not be looked for: that takes a sixth of the time of a sum.
         let kernel = self.plan.kernel;
@@ -124,6 +123,31 @@ impl State {
         self.scratch.reset(kernel, 1, false)?;
         kernel.run(block, self.scratch.bytes_mut());
         kernel.merge(self.cells.bytes_mut(), self.scratch.bytes());
+        Ok(())
+    }
+
+    /// Adds the blocks that a run of elements at `offset` falls into along its first axis, of `rows` rows each.
+    ///
+    /// The bits are those of [`State::add_block`] for one after the other. Where each has few rows for its columns, what is kept of
+    /// a column is read and written once for all of them, which would take longer than the elements.
+    ///
+    /// # Errors
+    /// As [`Reduction::partial`].
+    ///
+    /// # Panics
+    /// As [`Reduction::partial`].
+    pub fn add_blocks(&mut self, run: &[u8], lens: &[usize], offset: &[usize], rows: usize) -> Result<()> {
+        if self.plan.add_all_in_place(run, lens, offset, rows, &mut self.cells) {
+            return Ok(());
+        }
+        let (mut lens, mut offset): (SmallVec<[usize; 4]>, SmallVec<[usize; 4]>) = (lens.into(), offset.into());
+        let left = std::mem::replace(&mut lens[0], rows);
+        let row = run.len() / left.max(1);
+        for block in run.chunks((rows * row).max(1)) {
+            lens[0] = block.len() / row;
+            self.add_block(block, None, &lens, &offset)?;
+            offset[0] += lens[0];
+        }
         Ok(())
     }
 

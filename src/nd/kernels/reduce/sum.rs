@@ -9,11 +9,12 @@ use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
 use super::compensated::Compensated;
-use super::kernel::{run_aligned, Kernel, Seen};
+use super::kernel::{Kernel, Seen};
 use super::sum_floats::Pair;
 use super::sum_integers::Wrapped;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::Target;
+use crate::nd::kernels::Unaligned;
 
 /// The sum kernel of an element type.
 pub struct Sum<T>(PhantomData<fn() -> T>);
@@ -25,14 +26,15 @@ pub struct Mean<T>(PhantomData<fn() -> T>);
 pub(super) trait Total<T>: Pod + Send + Sync {
     /// As [`Kernel::ONE_BLOCK`].
     const ONE_BLOCK: usize = 0;
-    fn add_run(&mut self, run: &[T]);
-    /// [`Total::add_run`] of elements at any address; false, and nothing done, where they must be aligned first.
-    fn add_bytes(&mut self, _run: &[u8]) -> bool {
-        false
-    }
+    fn add_run(&mut self, run: &[Unaligned<T>]);
     /// As [`Kernel::runs_onto`].
-    fn add_runs(totals: &mut [Self], runs: &[T], len: usize);
-    fn add_rows(totals: &mut [Self], rows: &[T]);
+    fn add_runs(totals: &mut [Self], runs: &[Unaligned<T>], len: usize);
+    fn add_rows(totals: &mut [Self], rows: &[Unaligned<T>]);
+    /// As [`Kernel::blocks_of_rows`].
+    fn add_blocks(totals: &mut [Self], rows: &[Unaligned<T>], block: usize) {
+        let len = totals.len();
+        rows.chunks(block * len).for_each(|rows| Self::add_rows(totals, rows));
+    }
     fn add_total(&mut self, other: &Self);
 }
 
@@ -50,18 +52,16 @@ macro_rules! kernels {
             const PIECE: usize = PIECE;
             const IS_EXACT: bool = !<$t as Element>::DTYPE.is_inexact();
             const ONE_BLOCK: usize = <$total as Total<$t>>::ONE_BLOCK;
-            fn run(cell: &mut $total, run: &[$t]) {
+            fn run(cell: &mut $total, run: &[Unaligned<$t>]) {
                 cell.add_run(run);
             }
-            fn run_anywhere(cell: &mut $total, bytes: &[u8]) {
-                if !<$total as Total<$t>>::add_bytes(cell, bytes) {
-                    run_aligned::<Self>(cell, bytes);
-                }
-            }
-            fn rows(cells: &mut [$total], rows: &[$t]) {
+            fn rows(cells: &mut [$total], rows: &[Unaligned<$t>]) {
                 <$total as Total<$t>>::add_rows(cells, rows);
             }
-            fn runs_onto(cells: &mut [$total], runs: &[$t], len: usize) {
+            fn blocks_of_rows(cells: &mut [$total], rows: &[Unaligned<$t>], block: usize) {
+                <$total as Total<$t>>::add_blocks(cells, rows, block);
+            }
+            fn runs_onto(cells: &mut [$total], runs: &[Unaligned<$t>], len: usize) {
                 <$total as Total<$t>>::add_runs(cells, runs, len);
             }
             fn merge(cell: &mut $total, other: &$total) {

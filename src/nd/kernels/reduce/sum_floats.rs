@@ -32,6 +32,7 @@ use num_complex::{Complex32, Complex64};
 use super::compensated::Compensated;
 use super::sum::Total;
 use super::versions::versions;
+use crate::nd::kernels::Unaligned;
 use crate::nd::rounding::{bf16_to_f32, f16_to_f32};
 
 /// Of a complex number, both parts.
@@ -44,6 +45,8 @@ const GROUP: usize = 16;
 const ROWS: usize = 4 * GROUP;
 /// Columns of rows that are gone down at a time: their sums fill four registers.
 const COLUMNS: usize = 16;
+/// Columns of which many blocks are added before the next columns are: their cells stay in the nearest cache.
+const STRIP: usize = 1024;
 
 /// A float that is added as float64.
 trait Float: Pod {
@@ -65,9 +68,6 @@ floats! {
     bf16: |b| f64::from(bf16_to_f32(b));
     f32: f64::from;
     f64: |x| x;
-    // At any address; the processor does not mind.
-    [u8; 4]: |bytes| f64::from(f32::from_le_bytes(bytes));
-    [u8; 8]: f64::from_le_bytes;
 }
 
 // The loops below are plain ones, without closures that a standard function would call: such a function is compiled apart, for
@@ -86,9 +86,9 @@ const STEPS: usize = 4;
 
 /// Adds numbers to lanes, one to each.
 #[inline(always)]
-fn add_lanes<T: Float>(lanes: &mut [f64], numbers: &[T]) {
+fn add_lanes<T: Float>(lanes: &mut [f64], numbers: &[Unaligned<T>]) {
     for (lane, x) in lanes.iter_mut().zip(numbers) {
-        *lane += x.widen();
+        *lane += x.get().widen();
     }
 }
 
@@ -109,7 +109,7 @@ fn add_halved<const N: usize, const PARTS: usize>(cells: &mut [Compensated; PART
 
 /// The lanes of a part of each quarter of a span, from one number on.
 #[inline(always)]
-fn quarters<T: Float>(span: &[T], quarter: usize, from: usize) -> [f64; LANES] {
+fn quarters<T: Float>(span: &[Unaligned<T>], quarter: usize, from: usize) -> [f64; LANES] {
     let (a, rest) = span.split_at(quarter);
     let (b, rest) = rest.split_at(quarter);
     let (c, d) = rest.split_at(quarter);
@@ -126,14 +126,16 @@ fn quarters<T: Float>(span: &[T], quarter: usize, from: usize) -> [f64; LANES] {
             add_lanes(&mut lanes, &c[at]);
             add_lanes(&mut lanes, &d[at]);
         }
-        add_lanes(&mut totals, &lanes);
+        for (total, lane) in totals.iter_mut().zip(&lanes) {
+            *total += *lane;
+        }
     }
     totals
 }
 
 /// The lanes of fewer numbers.
 #[inline(always)]
-fn few<T: Float, const N: usize>(numbers: &[T]) -> [f64; N] {
+fn few<T: Float, const N: usize>(numbers: &[Unaligned<T>]) -> [f64; N] {
     let mut lanes = [0.0; N];
     let (whole, rest) = numbers.as_chunks::<N>();
     for numbers in whole {
@@ -151,7 +153,7 @@ fn few<T: Float, const N: usize>(numbers: &[T]) -> [f64; N] {
 
 /// Adds the spans of a run of numbers that belong to `PARTS` cells in turn (2 for complex), and answers how many numbers they are.
 #[inline(always)]
-fn spans<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[T]) -> usize {
+fn spans<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[Unaligned<T>]) -> usize {
     let mut rest = run;
     for quarter in QUARTERS {
         while let Some((span, after)) = rest.split_at_checked(STREAMS * quarter) {
@@ -166,7 +168,7 @@ fn spans<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[
 
 /// Adds what is left over.
 #[inline(always)]
-fn blocks<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], rest: &[T]) {
+fn blocks<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], rest: &[Unaligned<T>]) {
     for block in rest.chunks(BLOCK) {
         add_halved(cells, few::<T, LANES>(block));
     }
@@ -174,7 +176,7 @@ fn blocks<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], rest: 
 
 /// Merges into each cell what its run of `len` numbers, less than [`SHORT`], gives an empty one.
 #[inline(always)]
-fn short_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], runs: &[T], len: usize) {
+fn short_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], runs: &[Unaligned<T>], len: usize) {
     for (cells, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
         let mut own = [Compensated::default(); PARTS];
         add_halved(&mut own, few::<T, 8>(run));
@@ -184,13 +186,13 @@ fn short_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], 
 
 /// The loops over runs, each compiled by itself: together they are more than the compiler keeps in wide registers.
 struct Loops<T, const PARTS: usize> {
-    spans: fn(&mut [Compensated; PARTS], &[T]) -> usize,
-    blocks: fn(&mut [Compensated; PARTS], &[T]),
-    short_runs: fn(&mut [[Compensated; PARTS]], &[T], usize),
+    spans: fn(&mut [Compensated; PARTS], &[Unaligned<T>]) -> usize,
+    blocks: fn(&mut [Compensated; PARTS], &[Unaligned<T>]),
+    short_runs: fn(&mut [[Compensated; PARTS]], &[Unaligned<T>], usize),
 }
 
 impl<T, const PARTS: usize> Loops<T, PARTS> {
-    fn add_run(&self, cells: &mut [Compensated; PARTS], run: &[T]) {
+    fn add_run(&self, cells: &mut [Compensated; PARTS], run: &[Unaligned<T>]) {
         if run.len() < SHORT {
             if !run.is_empty() {
                 (self.short_runs)(std::slice::from_mut(cells), run, run.len());
@@ -204,7 +206,7 @@ impl<T, const PARTS: usize> Loops<T, PARTS> {
     }
 
     /// Merges into each cell what its run of `len` numbers gives an empty one.
-    fn add_runs(&self, cells: &mut [[Compensated; PARTS]], runs: &[T], len: usize) {
+    fn add_runs(&self, cells: &mut [[Compensated; PARTS]], runs: &[Unaligned<T>], len: usize) {
         if len < SHORT {
             return (self.short_runs)(cells, runs, len);
         }
@@ -223,55 +225,68 @@ fn merge<const PARTS: usize>(cells: &mut [Compensated; PARTS], others: &[Compens
     }
 }
 
-/// Adds rows to cells.
+/// Adds blocks of so many rows each, at most [`ROWS`], to cells.
 #[inline(always)]
 fn float_rows<T: Float>(
     cells: &mut [Compensated],
-    rows: &[T],
+    rows: &[Unaligned<T>],
+    block: usize,
     add: impl Fn(&mut [Compensated; COLUMNS], &[f64; COLUMNS]),
 ) {
     let len = cells.len();
-    // Not `chunks`, here and below: it divides, which takes as long as a few rows.
-    let mut rest = rows;
-    while !rest.is_empty() {
-        let (rows, after) = rest.split_at(rest.len().min(ROWS * len));
-        let from = add_columns::<T, COLUMNS>(cells, rows, 0, &add);
-        let from = add_columns::<T, 4>(cells, rows, from, add_each);
-        add_columns::<T, 1>(cells, rows, from, add_each);
-        rest = after;
+    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
+        // Not `chunks`, here and below: it divides, which takes as long as a few rows.
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let (rows, after) = rest.split_at(rest.len().min(block * len));
+            let columns = Columns { rows, len, first: strip * STRIP };
+            let from = columns.add::<COLUMNS>(cells, 0, &add);
+            let from = columns.add::<4>(cells, from, add_each);
+            columns.add::<1>(cells, from, add_each);
+            rest = after;
+        }
     }
 }
 
-/// Goes down rows, `N` columns at a time as long as there are so many, and answers which column comes next.
-#[inline(always)]
-fn add_columns<T: Float, const N: usize>(
-    cells: &mut [Compensated],
-    rows: &[T],
-    from: usize,
-    add: impl Fn(&mut [Compensated; N], &[f64; N]),
-) -> usize {
-    let len = cells.len();
-    let mut at = from;
-    for cells in cells[from..].as_chunks_mut::<N>().0 {
-        let mut totals = [0.0; N];
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let (mut group, after) = rest.split_at(rest.len().min(GROUP * len));
-            let mut sums = [0.0; N];
-            while let Some((row, after)) = group.split_at_checked(len) {
-                let numbers: &[T; N] = &row[at..].as_chunks().0[0];
-                add_lanes(&mut sums, numbers);
-                group = after;
+/// Rows of `len` numbers, from a column on.
+struct Columns<'r, T> {
+    rows: &'r [Unaligned<T>],
+    len: usize,
+    first: usize,
+}
+
+impl<T: Float> Columns<'_, T> {
+    /// Goes down rows, `N` columns at a time as long as there are cells for so many, and answers which cell comes next.
+    #[inline(always)]
+    fn add<const N: usize>(
+        &self,
+        cells: &mut [Compensated],
+        from: usize,
+        add: impl Fn(&mut [Compensated; N], &[f64; N]),
+    ) -> usize {
+        let len = self.len;
+        let mut at = from;
+        for cells in cells[from..].as_chunks_mut::<N>().0 {
+            let mut totals = [0.0; N];
+            let mut rest = self.rows;
+            while !rest.is_empty() {
+                let (mut group, after) = rest.split_at(rest.len().min(GROUP * len));
+                let mut sums = [0.0; N];
+                while let Some((row, after)) = group.split_at_checked(len) {
+                    let numbers: &[Unaligned<T>; N] = &row[self.first + at..].as_chunks().0[0];
+                    add_lanes(&mut sums, numbers);
+                    group = after;
+                }
+                for (total, sum) in totals.iter_mut().zip(&sums) {
+                    *total += *sum;
+                }
+                rest = after;
             }
-            for (total, sum) in totals.iter_mut().zip(&sums) {
-                *total += *sum;
-            }
-            rest = after;
+            add(cells, &totals);
+            at += N;
         }
-        add(cells, &totals);
-        at += N;
+        at
     }
-    at
 }
 
 /// Adds a number to each cell.
@@ -307,32 +322,29 @@ fn add_each_avx2(cells: &mut [Compensated; COLUMNS], numbers: &[f64; COLUMNS]) {
 }
 
 macro_rules! float_totals {
-    ($($t:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident;)*) => {$(
+    ($($t:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident;)*) => {$(
         versions! {
-            fn $spans(cells: &mut [Compensated; 1], run: &[$read]) -> usize = spans(cells, run);
-            fn $blocks(cells: &mut [Compensated; 1], rest: &[$read]) = blocks(cells, rest);
-            fn $short(cells: &mut [[Compensated; 1]], runs: &[$read], len: usize) = short_runs(cells, runs, len);
-            fn $rows(cells: &mut [Compensated], rows: &[$t]) = float_rows(cells, rows, add_each),
-                avx2 = float_rows(cells, rows, |cells, numbers| add_each_avx2(cells, numbers));
+            fn $spans(cells: &mut [Compensated; 1], run: &[Unaligned<$t>]) -> usize = spans(cells, run);
+            fn $blocks(cells: &mut [Compensated; 1], rest: &[Unaligned<$t>]) = blocks(cells, rest);
+            fn $short(cells: &mut [[Compensated; 1]], runs: &[Unaligned<$t>], len: usize) = short_runs(cells, runs, len);
+            fn $rows(cells: &mut [Compensated], rows: &[Unaligned<$t>], block: usize) =
+                float_rows(cells, rows, block, add_each),
+                avx2 = float_rows(cells, rows, block, |cells, numbers| add_each_avx2(cells, numbers));
         }
-        const $loops: Loops<$read, 1> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
+        const $loops: Loops<$t, 1> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
         impl Total<$t> for Compensated {
             const ONE_BLOCK: usize = ROWS;
-            fn add_run(&mut self, run: &[$t]) {
-                $loops.add_run(std::array::from_mut(self), bytemuck::cast_slice(run));
+            fn add_run(&mut self, run: &[Unaligned<$t>]) {
+                $loops.add_run(std::array::from_mut(self), run);
             }
-            fn add_bytes(&mut self, run: &[u8]) -> bool {
-                let is_anywhere = std::mem::align_of::<$read>() == 1;
-                if is_anywhere {
-                    $loops.add_run(std::array::from_mut(self), bytemuck::cast_slice(run));
-                }
-                is_anywhere
+            fn add_runs(totals: &mut [Compensated], runs: &[Unaligned<$t>], len: usize) {
+                $loops.add_runs(bytemuck::cast_slice_mut(totals), runs, len);
             }
-            fn add_runs(totals: &mut [Compensated], runs: &[$t], len: usize) {
-                $loops.add_runs(bytemuck::cast_slice_mut(totals), bytemuck::cast_slice(runs), len);
+            fn add_rows(totals: &mut [Compensated], rows: &[Unaligned<$t>]) {
+                $rows(totals, rows, ROWS);
             }
-            fn add_rows(totals: &mut [Compensated], rows: &[$t]) {
-                $rows(totals, rows);
+            fn add_blocks(totals: &mut [Compensated], rows: &[Unaligned<$t>], block: usize) {
+                $rows(totals, rows, block);
             }
             fn add_total(&mut self, other: &Compensated) {
                 self.merge(other);
@@ -341,34 +353,33 @@ macro_rules! float_totals {
     )*};
 }
 float_totals! {
-    f16 as f16: F16 spans_f16 blocks_f16 short_f16 rows_f16;
-    bf16 as bf16: BF16 spans_bf16 blocks_bf16 short_bf16 rows_bf16;
-    f32 as [u8; 4]: F32 spans_f32 blocks_f32 short_f32 rows_f32;
-    f64 as [u8; 8]: F64 spans_f64 blocks_f64 short_f64 rows_f64;
+    f16: F16 spans_f16 blocks_f16 short_f16 rows_f16;
+    bf16: BF16 spans_bf16 blocks_bf16 short_bf16 rows_bf16;
+    f32: F32 spans_f32 blocks_f32 short_f32 rows_f32;
+    f64: F64 spans_f64 blocks_f64 short_f64 rows_f64;
 }
 
 macro_rules! complex_totals {
-    ($($t:ty, $part:ty as $read:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident;)*) => {$(
+    ($($t:ty, $part:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident;)*) => {$(
         versions! {
-            fn $spans(cells: &mut Pair, run: &[$read]) -> usize = spans(cells, run);
-            fn $blocks(cells: &mut Pair, rest: &[$read]) = blocks(cells, rest);
-            fn $short(cells: &mut [Pair], runs: &[$read], len: usize) = short_runs(cells, runs, len);
+            fn $spans(cells: &mut Pair, run: &[Unaligned<$part>]) -> usize = spans(cells, run);
+            fn $blocks(cells: &mut Pair, rest: &[Unaligned<$part>]) = blocks(cells, rest);
+            fn $short(cells: &mut [Pair], runs: &[Unaligned<$part>], len: usize) = short_runs(cells, runs, len);
         }
-        const $loops: Loops<$read, 2> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
+        const $loops: Loops<$part, 2> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
         impl Total<$t> for Pair {
             const ONE_BLOCK: usize = ROWS;
-            fn add_run(&mut self, run: &[$t]) {
+            fn add_run(&mut self, run: &[Unaligned<$t>]) {
                 $loops.add_run(self, bytemuck::cast_slice(run));
             }
-            fn add_bytes(&mut self, run: &[u8]) -> bool {
-                $loops.add_run(self, bytemuck::cast_slice(run));
-                true
-            }
-            fn add_runs(totals: &mut [Pair], runs: &[$t], len: usize) {
+            fn add_runs(totals: &mut [Pair], runs: &[Unaligned<$t>], len: usize) {
                 $loops.add_runs(totals, bytemuck::cast_slice(runs), 2 * len);
             }
-            fn add_rows(totals: &mut [Pair], rows: &[$t]) {
-                $rows(totals.as_flattened_mut(), bytemuck::cast_slice(rows));
+            fn add_rows(totals: &mut [Pair], rows: &[Unaligned<$t>]) {
+                $rows(totals.as_flattened_mut(), bytemuck::cast_slice(rows), ROWS);
+            }
+            fn add_blocks(totals: &mut [Pair], rows: &[Unaligned<$t>], block: usize) {
+                $rows(totals.as_flattened_mut(), bytemuck::cast_slice(rows), block);
             }
             fn add_total(&mut self, other: &Pair) {
                 self[0].merge(&other[0]);
@@ -378,6 +389,6 @@ macro_rules! complex_totals {
     )*};
 }
 complex_totals! {
-    Complex32, f32 as [u8; 4]: C64 spans_c64 blocks_c64 short_c64 rows_f32;
-    Complex64, f64 as [u8; 8]: C128 spans_c128 blocks_c128 short_c128 rows_f64;
+    Complex32, f32: C64 spans_c64 blocks_c64 short_c64 rows_f32;
+    Complex64, f64: C128 spans_c128 blocks_c128 short_c128 rows_f64;
 }

@@ -2,10 +2,12 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::kernel::depth;
 use super::sum::Total;
 use super::versions::versions;
 use crate::nd::bytes::byte_sum;
 use crate::nd::dtype::Bool8;
+use crate::nd::kernels::Unaligned;
 
 /// Lanes of a run.
 const LANES: usize = 32;
@@ -103,7 +105,7 @@ integers! {
 
 /// Lanes each add as many numbers as fit them, and are then emptied.
 #[inline(always)]
-fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
+fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[Unaligned<T>]) {
     if run.len() < LANES {
         return flush_one_by_one(whole, run);
     }
@@ -115,7 +117,7 @@ fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
         for at in 0..parts.len() {
             let at = if at < 4 * quarter { at % 4 * quarter + at / 4 } else { at };
             for (lane, i) in lanes.iter_mut().zip(&parts[at]) {
-                *lane = i.add_to(*lane);
+                *lane = i.get().add_to(*lane);
             }
         }
         flush_one_by_one(whole, rest);
@@ -127,16 +129,16 @@ fn integer_run<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
 
 /// Adds fewer numbers than a lane fits.
 #[inline(always)]
-fn flush_one_by_one<T: Integer, W: Whole>(whole: &mut W, run: &[T]) {
+fn flush_one_by_one<T: Integer, W: Whole>(whole: &mut W, run: &[Unaligned<T>]) {
     let mut lane = T::Lane::default();
     for i in run {
-        lane = i.add_to(lane);
+        lane = i.get().add_to(lane);
     }
     T::flush(lane, whole);
 }
 
 #[inline(always)]
-fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[T]) {
+fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[Unaligned<T>]) {
     let len = cells.len();
     for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
         let width = cells.len();
@@ -148,12 +150,12 @@ fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[T]) {
                 let row = |i: usize| &group[i * len + strip * STRIP..][..width];
                 let (a, b, c, d) = (row(0), row(1), row(2), row(3));
                 for i in 0..width {
-                    lanes[i] = d[i].add_to(c[i].add_to(b[i].add_to(a[i].add_to(lanes[i]))));
+                    lanes[i] = d[i].get().add_to(c[i].get().add_to(b[i].get().add_to(a[i].get().add_to(lanes[i]))));
                 }
             }
             for row in groups.remainder().chunks_exact(len) {
                 for (lane, i) in lanes.iter_mut().zip(&row[strip * STRIP..][..width]) {
-                    *lane = i.add_to(*lane);
+                    *lane = i.get().add_to(*lane);
                 }
             }
             for (cell, lane) in cells.iter_mut().zip(lanes) {
@@ -165,7 +167,7 @@ fn integer_rows<T: Integer, W: Whole>(cells: &mut [W], rows: &[T]) {
 
 /// Adds each run of `len` numbers to its total.
 #[inline(always)]
-fn each_run<T, W>(totals: &mut [W], runs: &[T], len: usize, add: impl Fn(&mut W, &[T])) {
+fn each_run<T, W>(totals: &mut [W], runs: &[Unaligned<T>], len: usize, add: impl Fn(&mut W, &[Unaligned<T>])) {
     for (total, run) in totals.iter_mut().zip(runs.chunks_exact(len)) {
         add(total, run);
     }
@@ -174,18 +176,19 @@ fn each_run<T, W>(totals: &mut [W], runs: &[T], len: usize, add: impl Fn(&mut W,
 macro_rules! integer_totals {
     ($($t:ty, $total:ty: $add:expr, $run:ident $runs:ident $rows:ident;)*) => {$(
         versions! {
-            fn $run(cell: &mut $total, run: &[$t]) = $add(cell, run);
-            fn $runs(cells: &mut [$total], runs: &[$t], len: usize) = each_run(cells, runs, len, |cell, run| $add(cell, run));
-            fn $rows(cells: &mut [$total], rows: &[$t]) = integer_rows(cells, rows);
+            fn $run(cell: &mut $total, run: &[Unaligned<$t>]) = $add(cell, run);
+            fn $runs(cells: &mut [$total], runs: &[Unaligned<$t>], len: usize) =
+                each_run(cells, runs, len, |cell, run| $add(cell, run));
+            fn $rows(cells: &mut [$total], rows: &[Unaligned<$t>]) = integer_rows(cells, rows);
         }
         impl Total<$t> for $total {
-            fn add_run(&mut self, run: &[$t]) {
+            fn add_run(&mut self, run: &[Unaligned<$t>]) {
                 $run(self, run);
             }
-            fn add_runs(totals: &mut [$total], runs: &[$t], len: usize) {
+            fn add_runs(totals: &mut [$total], runs: &[Unaligned<$t>], len: usize) {
                 $runs(totals, runs, len);
             }
-            fn add_rows(totals: &mut [$total], rows: &[$t]) {
+            fn add_rows(totals: &mut [$total], rows: &[Unaligned<$t>]) {
                 $rows(totals, rows);
             }
             fn add_total(&mut self, other: &$total) {
@@ -196,13 +199,13 @@ macro_rules! integer_totals {
 }
 
 #[inline(always)]
-fn unsigned_bytes<T: bytemuck::NoUninit, W: Whole>(whole: &mut W, run: &[T]) {
+fn unsigned_bytes<T: Pod, W: Whole>(whole: &mut W, run: &[Unaligned<T>]) {
     whole.add_u64(byte_sum(bytemuck::cast_slice(run), 0));
 }
 
 /// With the sign turned, a byte is 128 more than its number.
 #[inline(always)]
-fn signed_bytes<W: Whole>(whole: &mut W, run: &[i8]) {
+fn signed_bytes<W: Whole>(whole: &mut W, run: &[Unaligned<i8>]) {
     let sum = byte_sum(bytemuck::cast_slice(run), 0x80) as i64; // an array has less than 2^55 elements
     whole.add_i64(sum - (run.len() as i64) * 128);
 }
@@ -226,34 +229,68 @@ integer_totals! {
     u32, i128: integer_run, run_exact_u32 runs_exact_u32 rows_exact_u32;
 }
 
-// A lane of 64 bits cannot hold two numbers of 64 bits: the exact sum adds low and high halves apart.
-macro_rules! exact_64 {
-    ($($t:ty, $high:ty: $run:ident;)*) => {$(
-        versions! {
-            fn $run(cell: &mut i128, run: &[$t]) = {
-            for block in run.chunks(1 << 31) {
-                let (mut low, mut high) = (0u64, <$high>::default());
-                for &i in block {
-                    low += (i as u64) & 0xffff_ffff;
-                    high += <$high>::from(i >> 32);
-                }
-                *cell += (i128::from(high) << 32) + i128::from(low);
+/// Columns of rows of 64-bit integers that are added at a time.
+const COLUMNS: usize = 8;
+
+/// Adds a column of numbers of 64 bits to each total. A lane cannot hold two of them: low and high halves are added apart. `flip` turns
+/// the sign of signed ones, which makes each 2^63 more than it is.
+#[inline(always)]
+fn exact_rows(totals: &mut [i128], rows: &[Unaligned<u64>], flip: u64) {
+    let len = totals.len();
+    for rows in rows.chunks(depth::<u64>(len) * len) {
+        let from = exact_columns::<COLUMNS>(totals, rows, flip, 0);
+        exact_columns::<1>(totals, rows, flip, from);
+    }
+}
+
+/// Goes down rows, `N` columns at a time as long as there are so many, and answers which comes next.
+#[inline(always)]
+fn exact_columns<const N: usize>(totals: &mut [i128], rows: &[Unaligned<u64>], flip: u64, from: usize) -> usize {
+    let len = totals.len();
+    let more = i128::from(flip) * (rows.len() / len) as i128;
+    let mut at = from;
+    for totals in totals[from..].as_chunks_mut::<N>().0 {
+        let (mut low, mut high) = ([0u64; N], [0u64; N]);
+        for row in rows.chunks_exact(len) {
+            let row: &[Unaligned<u64>; N] = &row[at..].as_chunks().0[0];
+            for i in 0..N {
+                let number = row[i].get() ^ flip;
+                low[i] += number & 0xffff_ffff;
+                high[i] += number >> 32;
             }
-        };
+        }
+        for (i, total) in totals.iter_mut().enumerate() {
+            *total += (i128::from(high[i]) << 32) + i128::from(low[i]) - more;
+        }
+        at += N;
+    }
+    at
+}
+
+macro_rules! exact_64 {
+    ($($t:ty, $high:ty, $flip:expr => $run:ident $rows:ident;)*) => {$(
+        versions! {
+            fn $run(cell: &mut i128, run: &[Unaligned<$t>]) = {
+                for block in run.chunks(1 << 31) {
+                    let (mut low, mut high) = (0u64, <$high>::default());
+                    for i in block {
+                        low += (i.get() as u64) & 0xffff_ffff;
+                        high += <$high>::from(i.get() >> 32);
+                    }
+                    *cell += (i128::from(high) << 32) + i128::from(low);
+                }
+            };
+            fn $rows(totals: &mut [i128], rows: &[Unaligned<u64>]) = exact_rows(totals, rows, $flip);
         }
         impl Total<$t> for i128 {
-            fn add_run(&mut self, run: &[$t]) {
+            fn add_run(&mut self, run: &[Unaligned<$t>]) {
                 $run(self, run);
             }
-            fn add_runs(totals: &mut [i128], runs: &[$t], len: usize) {
+            fn add_runs(totals: &mut [i128], runs: &[Unaligned<$t>], len: usize) {
                 each_run(totals, runs, len, $run);
             }
-            fn add_rows(totals: &mut [i128], rows: &[$t]) {
-                for row in rows.chunks_exact(totals.len()) {
-                    for (total, &i) in totals.iter_mut().zip(row) {
-                        *total += i128::from(i);
-                    }
-                }
+            fn add_rows(totals: &mut [i128], rows: &[Unaligned<$t>]) {
+                $rows(totals, bytemuck::cast_slice(rows));
             }
             fn add_total(&mut self, other: &i128) {
                 *self += other;
@@ -262,6 +299,6 @@ macro_rules! exact_64 {
     )*};
 }
 exact_64! {
-    i64, i64: run_exact_i64;
-    u64, u64: run_exact_u64;
+    i64, i64, 1 << 63 => run_exact_i64 rows_exact_i64;
+    u64, u64, 0 => run_exact_u64 rows_exact_u64;
 }

@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
-use super::kernel::{Kernel, Seen};
+use super::kernel::{depth, Kernel, Seen};
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
+use crate::nd::kernels::Unaligned;
 
 /// The kernel that asks for one element that is not 0.
 pub struct Any<T>(PhantomData<fn() -> T>);
@@ -20,21 +21,22 @@ pub struct Count<T>(PhantomData<fn() -> T>);
 
 /// Elements that are looked at before one that decides may end the search.
 const LOOK: usize = 4096;
-/// Columns of rows that are worked on at a time.
-const STRIP: usize = 512;
 
 /// An element that may be 0.
 pub(super) trait Truth: Element {
-    /// Elements that a lane of the element's own width counts without overflow.
+    /// Elements that a lane of the element's own width counts without overflow, more than a group of rows has.
     const FIT: usize;
     fn is_true(self) -> bool;
-    fn count(run: &[Self]) -> u64;
-    fn count_rows(cells: &mut [u64], rows: &[Self]);
+    fn count(run: &[Unaligned<Self>]) -> u64;
+    fn count_rows(cells: &mut [u64], rows: &[Unaligned<Self>]);
 }
 
-/// Counts in lanes as wide as the element, so that as many fit a register.
+/// A lane that counts, as wide as the element, so that as many fit a register.
+trait Lane: Copy + Default + std::ops::AddAssign + From<bool> + Into<u64> {}
+impl<L: Copy + Default + std::ops::AddAssign + From<bool> + Into<u64>> Lane for L {}
+
 #[inline(always)]
-fn count<T: Truth, L: Copy + Default + std::ops::AddAssign + From<bool> + Into<u64>>(run: &[T]) -> u64 {
+fn count<T: Truth, L: Lane>(run: &[Unaligned<T>]) -> u64 {
     const LANES: usize = 64;
     let mut total = 0;
     for block in run.chunks(T::FIT * LANES) {
@@ -42,38 +44,52 @@ fn count<T: Truth, L: Copy + Default + std::ops::AddAssign + From<bool> + Into<u
         let (whole, rest) = block.as_chunks::<LANES>();
         for elements in whole {
             for (lane, x) in lanes.iter_mut().zip(elements) {
-                *lane += L::from(x.is_true());
+                *lane += L::from(x.get().is_true());
             }
         }
-        total += lanes.into_iter().map(Into::into).sum::<u64>() + rest.iter().filter(|x| x.is_true()).count() as u64;
+        total +=
+            lanes.into_iter().map(Into::into).sum::<u64>() + rest.iter().filter(|x| x.get().is_true()).count() as u64;
     }
     total
 }
 
+/// Goes down rows, `N` columns at a time as long as there are so many, and answers which comes next.
 #[inline(always)]
-fn count_rows<T: Truth, L: Copy + Default + std::ops::AddAssign + From<bool> + Into<u64>>(
-    cells: &mut [u64],
-    rows: &[T],
-) {
+fn count_columns<T: Truth, L: Lane, const N: usize>(cells: &mut [u64], rows: &[Unaligned<T>], from: usize) -> usize {
     let len = cells.len();
-    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-        for rows in rows.chunks(len.saturating_mul(T::FIT)) {
-            let mut lanes = [L::default(); STRIP];
-            for row in rows.chunks_exact(len) {
-                for (lane, x) in lanes.iter_mut().zip(&row[strip * STRIP..][..cells.len()]) {
-                    *lane += L::from(x.is_true());
-                }
+    let mut at = from;
+    for cells in cells[from..].as_chunks_mut::<N>().0 {
+        let mut lanes = [L::default(); N];
+        for row in rows.chunks_exact(len) {
+            let row: &[Unaligned<T>; N] = &row[at..].as_chunks().0[0];
+            for (lane, x) in lanes.iter_mut().zip(row) {
+                *lane += L::from(x.get().is_true());
             }
-            cells.iter_mut().zip(lanes).for_each(|(cell, lane)| *cell += lane.into());
         }
+        for (cell, lane) in cells.iter_mut().zip(lanes) {
+            *cell += lane.into();
+        }
+        at += N;
+    }
+    at
+}
+
+/// Columns are counted as many at a time as fit four registers, then few, then one.
+#[inline(always)]
+fn count_rows<T: Truth, L: Lane, const MANY: usize, const FEW: usize>(cells: &mut [u64], rows: &[Unaligned<T>]) {
+    let len = cells.len();
+    for rows in rows.chunks(depth::<T>(len) * len) {
+        let at = count_columns::<T, L, MANY>(cells, rows, 0);
+        let at = count_columns::<T, L, FEW>(cells, rows, at);
+        count_columns::<T, L, 1>(cells, rows, at);
     }
 }
 
 macro_rules! truths {
-    ($($t:ty, $lane:ty, $fit:expr, $is_true:expr, $count:ident $rows:ident;)*) => {$(
+    ($($t:ty, $lane:ty, $many:literal, $fit:expr, $is_true:expr, $count:ident $rows:ident;)*) => {$(
         versions! {
-            fn $count(run: &[$t]) -> u64 = count::<$t, $lane>(run);
-            fn $rows(cells: &mut [u64], rows: &[$t]) = count_rows::<$t, $lane>(cells, rows);
+            fn $count(run: &[Unaligned<$t>]) -> u64 = count::<$t, $lane>(run);
+            fn $rows(cells: &mut [u64], rows: &[Unaligned<$t>]) = count_rows::<$t, $lane, $many, { $many / 8 }>(cells, rows);
         }
         impl Truth for $t {
             const FIT: usize = $fit;
@@ -81,31 +97,31 @@ macro_rules! truths {
             fn is_true(self) -> bool {
                 $is_true(self)
             }
-            fn count(run: &[$t]) -> u64 {
+            fn count(run: &[Unaligned<$t>]) -> u64 {
                 $count(run)
             }
-            fn count_rows(cells: &mut [u64], rows: &[$t]) {
+            fn count_rows(cells: &mut [u64], rows: &[Unaligned<$t>]) {
                 $rows(cells, rows);
             }
         }
     )*};
 }
 truths! {
-    Bool8, u8, 255, |b: Bool8| b.0 != 0, count_bool rows_bool;
-    i8, u8, 255, |x| x != 0, count_i8 rows_i8;
-    u8, u8, 255, |x| x != 0, count_u8 rows_u8;
-    i16, u16, 4096, |x| x != 0, count_i16 rows_i16;
-    u16, u16, 4096, |x| x != 0, count_u16 rows_u16;
-    f16, u16, 4096, |x: f16| x.to_bits() & 0x7fff != 0, count_f16 rows_f16;
-    bf16, u16, 4096, |x: bf16| x.to_bits() & 0x7fff != 0, count_bf16 rows_bf16;
-    i32, u32, 4096, |x| x != 0, count_i32 rows_i32;
-    u32, u32, 4096, |x| x != 0, count_u32 rows_u32;
-    f32, u32, 4096, |x| x != 0.0, count_f32 rows_f32;
-    i64, u64, 4096, |x| x != 0, count_i64 rows_i64;
-    u64, u64, 4096, |x| x != 0, count_u64 rows_u64;
-    f64, u64, 4096, |x| x != 0.0, count_f64 rows_f64;
-    Complex32, u64, 4096, |c: Complex32| (c.re != 0.0) | (c.im != 0.0), count_c64 rows_c64;
-    Complex64, u64, 4096, |c: Complex64| (c.re != 0.0) | (c.im != 0.0), count_c128 rows_c128;
+    Bool8, u8, 64, 255, |b: Bool8| b.0 != 0, count_bool rows_bool;
+    i8, u8, 64, 255, |x| x != 0, count_i8 rows_i8;
+    u8, u8, 64, 255, |x| x != 0, count_u8 rows_u8;
+    i16, u16, 64, 4096, |x| x != 0, count_i16 rows_i16;
+    u16, u16, 64, 4096, |x| x != 0, count_u16 rows_u16;
+    f16, u16, 64, 4096, |x: f16| x.to_bits() & 0x7fff != 0, count_f16 rows_f16;
+    bf16, u16, 64, 4096, |x: bf16| x.to_bits() & 0x7fff != 0, count_bf16 rows_bf16;
+    i32, u32, 32, 4096, |x| x != 0, count_i32 rows_i32;
+    u32, u32, 32, 4096, |x| x != 0, count_u32 rows_u32;
+    f32, u32, 32, 4096, |x| x != 0.0, count_f32 rows_f32;
+    i64, u64, 16, 4096, |x| x != 0, count_i64 rows_i64;
+    u64, u64, 16, 4096, |x| x != 0, count_u64 rows_u64;
+    f64, u64, 16, 4096, |x| x != 0.0, count_f64 rows_f64;
+    Complex32, u64, 16, 4096, |c: Complex32| (c.re != 0.0) | (c.im != 0.0), count_c64 rows_c64;
+    Complex64, u64, 16, 4096, |c: Complex64| (c.re != 0.0) | (c.im != 0.0), count_c128 rows_c128;
 }
 
 impl<T: Truth> Kernel for Count<T> {
@@ -115,10 +131,10 @@ impl<T: Truth> Kernel for Count<T> {
     const EMPTY: u64 = 0;
     const PIECE: usize = LOOK;
     const IS_EXACT: bool = true;
-    fn run(cell: &mut u64, run: &[T]) {
+    fn run(cell: &mut u64, run: &[Unaligned<T>]) {
         *cell += T::count(run);
     }
-    fn rows(cells: &mut [u64], rows: &[T]) {
+    fn rows(cells: &mut [u64], rows: &[Unaligned<T>]) {
         T::count_rows(cells, rows);
     }
     fn merge(cell: &mut u64, other: &u64) {
@@ -139,7 +155,7 @@ macro_rules! deciding {
             const EMPTY: u8 = 0;
             const PIECE: usize = LOOK;
             const IS_EXACT: bool = true;
-            fn run(cell: &mut u8, run: &[T]) {
+            fn run(cell: &mut u8, run: &[Unaligned<T>]) {
                 for few in run.chunks(LOOK) {
                     if *cell != 0 {
                         return;
@@ -153,7 +169,7 @@ macro_rules! deciding {
             fn is_beaten(_: &u8, best: &u8) -> bool {
                 *best != 0
             }
-            fn rows(cells: &mut [u8], rows: &[T]) {
+            fn rows(cells: &mut [u8], rows: &[Unaligned<T>]) {
                 let mut counts = vec![0; cells.len()];
                 T::count_rows(&mut counts, rows);
                 let each = (rows.len() / cells.len().max(1)) as u64;
