@@ -114,7 +114,10 @@ fn headers_are_the_bytes_that_numpy_writes() {
         }
     }
     let refused = npy::header(Dtype::BFloat16, &Shape::scalar()).unwrap_err();
-    assert_eq!(refused.to_string(), "DTYPE NPY cannot carry bfloat16 (ask for BLOB or DTYPE float32)");
+    assert_eq!(
+        refused.to_string(),
+        "DTYPE NPY cannot carry bfloat16 (BLOB carries it; ND.GET casts with DTYPE float32)"
+    );
     let widest = Shape::new(&[1; 64]).unwrap();
     assert_eq!(
         Dense {
@@ -150,7 +153,7 @@ fn arrow_messages_read_back() {
         }
     }
     let refused = arrow::prefix(Dtype::Bool, &Shape::scalar()).unwrap_err();
-    assert_eq!(refused.to_string(), "DTYPE ARROW cannot carry bool (ask for DTYPE uint8)");
+    assert_eq!(refused.to_string(), "DTYPE ARROW cannot carry bool (BLOB carries it; ND.GET casts with DTYPE uint8)");
 }
 
 /// Every prefix and every single-bit change of `file`.

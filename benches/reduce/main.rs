@@ -64,6 +64,10 @@ const ROWS: &[(&str, &[usize], &str, Option<i64>)] = &[
     ("uint8", &[0, 784], "argmax", Some(1)),
     ("float64", &[0, 784], "prod", Some(0)),
     ("float32", &[0, 784], "var", Some(0)),
+    ("float64", &[0, 4096], "mean", Some(0)),
+    ("float32", &[0, 4096], "var", Some(0)),
+    ("float32", &[0, 4096], "argmax", Some(0)),
+    ("int64", &[0, 784], "mean", Some(0)),
     ("float64", &[0], "median", None),
     ("float64", &[0], "quantile", None),
     ("float64", &[0, 784], "median", Some(0)),
@@ -137,6 +141,10 @@ fn reduce(view: &View, name: &str, axis: Option<i64>) -> Vec<u8> {
     let op = *Op::ALL.iter().find(|op| op.name().eq_ignore_ascii_case(name)).expect("an operation");
     let plan = Reduction::with(op, view.dtype(), view.shape(), &axes, &Options::default()).expect("a plan");
     let mut state = plan.start().expect("memory");
+    if axis.is_some() {
+        view.add_to(std::slice::from_mut(&mut state)).expect("raw chunks");
+        return state.finish().expect("elements").2;
+    }
     // Block by block, and not by `View::add_to`, which keeps what it made of each block for the next call.
     view.blocks(&mut |block| match block.elements {
         Block::Elements(bytes) => state.add_block(bytes, block.mask, block.lens, block.offset),

@@ -199,5 +199,5 @@ impl<'a> Args<'a> {
 
 #[cold]
 fn missing(what: &str) -> super::error::Refusal {
-    Error::syntax(format!("{what} is missing at the end")).into()
+    Error::syntax(format!("missing at the end: {what}")).into()
 }

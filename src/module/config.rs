@@ -2,6 +2,8 @@
 
 use std::ffi::{c_char, c_int, c_longlong, c_void, CStr};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::OnceLock;
+use std::thread::ThreadId;
 
 use redis_module::raw;
 
@@ -31,6 +33,11 @@ impl Whole {
     /// Any other number.
     const fn number(name: &'static CStr, default: i64, least: i64, most: i64, flags: u32) -> Whole {
         Whole { name, least, most, flags, value: AtomicI64::new(default) }
+    }
+
+    /// Its name, without the module's.
+    pub fn name(&self) -> &'static str {
+        self.name.to_str().unwrap_or_default()
     }
 
     /// Its value now.
@@ -67,18 +74,71 @@ pub static COMPACT_AFTER: Whole = Whole::number(c"compact-after", 0, 0, 1_000_00
 /// `ndarray.decoded-bytes`: how much memory decoded chunks may take that short reads ask for again and again; 0 for none.
 pub static DECODED_BYTES: Whole = Whole::bytes(c"decoded-bytes", 16 << 20, 0, i64::MAX);
 
-/// The share of `maxmemory` that is in use above which no decoded chunks are kept: the server would drop keys for them.
-const FULL: f32 = 0.9;
+/// How much of `maxmemory` is in use, of what the server would refuse writes or drop keys for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryInUse {
+    /// Less than half, or there is no limit.
+    Little,
+    /// Half of it, or more.
+    Half,
+    /// Nine tenths, or more: nothing should be kept for later.
+    Most,
+}
 
-/// Says how much memory decoded chunks may take now. Called on the main thread, at every tick of the server's clock.
+impl MemoryInUse {
+    /// Whether it is less than half.
+    pub fn is_little(self) -> bool {
+        self == MemoryInUse::Little
+    }
+
+    fn of(ratio: f32) -> MemoryInUse {
+        match ratio {
+            r if r >= 0.9 => MemoryInUse::Most,
+            r if r >= 0.5 => MemoryInUse::Half,
+            _ => MemoryInUse::Little,
+        }
+    }
+}
+
+/// What [`MemoryInUse`] was last time the main thread looked, as its number.
+static IN_USE: AtomicI64 = AtomicI64::new(MemoryInUse::Little as i64);
+
+/// Says how much memory decoded chunks may take now. Called on the main thread, when the module is loaded and at every tick of the
+/// server's clock.
 pub fn share_out_memory() {
+    MAIN.get_or_init(|| std::thread::current().id());
     decoded::set_room(if is_memory_short() { 0 } else { DECODED_BYTES.get() });
 }
 
 /// Whether nothing should be kept in memory for later. Asked on the main thread.
 pub fn is_memory_short() -> bool {
+    look_at_memory() == MemoryInUse::Most
+}
+
+/// The thread that the server runs commands on.
+static MAIN: OnceLock<ThreadId> = OnceLock::new();
+
+fn is_main_thread() -> bool {
+    MAIN.get() == Some(&std::thread::current().id())
+}
+
+fn look_at_memory() -> MemoryInUse {
     // SAFETY: on the main thread; the answer is 0 where there is no limit.
-    unsafe { api!(RedisModule_GetUsedMemoryRatio()) > FULL }
+    let now = MemoryInUse::of(unsafe { api!(RedisModule_GetUsedMemoryRatio()) });
+    IN_USE.store(now as i64, Ordering::Relaxed);
+    now
+}
+
+/// How much memory is in use: on the main thread now, on others at the last tick of the server's clock.
+pub fn memory_in_use() -> MemoryInUse {
+    if is_main_thread() {
+        return look_at_memory();
+    }
+    match IN_USE.load(Ordering::Relaxed) {
+        n if n == MemoryInUse::Most as i64 => MemoryInUse::Most,
+        n if n == MemoryInUse::Half as i64 => MemoryInUse::Half,
+        _ => MemoryInUse::Little,
+    }
 }
 
 /// One of a list of words.

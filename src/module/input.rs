@@ -1,8 +1,8 @@
 //! The *array argument*: every way to hand an array to a command.
 
 use super::args::Args;
-use super::config;
-use super::error::Result;
+use super::config::{self, Whole};
+use super::error::{Refusal, Result};
 use super::held::Strings;
 use crate::nd::array::{Array, StoreOptions};
 use crate::nd::dtype::{ByteOrder, Dtype};
@@ -21,7 +21,7 @@ pub fn array<'a>(args: &mut Args<'a>) -> Result<Dense<'a>> {
         Some(dtype) => of_dtype(dtype, ByteOrder::Little, args)?, // what most calls begin with
         None => of_word(first, args)?,
     };
-    check_bytes("the array", dense.elements.len(), config::MAX_ARRAY_BYTES.get())?;
+    check_bytes("the array", dense.elements.len(), &config::MAX_ARRAY_BYTES)?;
     Ok(dense)
 }
 
@@ -47,8 +47,16 @@ fn typed<'a>(dtype: &'a [u8], args: &mut Args<'a>) -> Result<Dense<'a>> {
         let what = format!("dtype and shape are missing before {}", quoted(dtype));
         return Err(Error::syntax(what).into());
     }
-    let (dtype, order) = Dtype::parse(dtype)?;
+    let (dtype, order) = Dtype::parse(dtype).map_err(|refusal| or_words(refusal.into(), &["NPY", "ARROW", "JSON"]))?;
     of_dtype(dtype, order, args)
+}
+
+/// Has the refusal of a dtype name the words that may stand in its place.
+pub fn or_words(refusal: Refusal, words: &'static [&'static str]) -> Refusal {
+    match refusal {
+        Refusal::Library(Error::UnknownDtype { given, .. }) => Error::UnknownDtype { given, or: words }.into(),
+        other => other,
+    }
 }
 
 /// What follows the dtype.
@@ -141,17 +149,17 @@ fn int64s(pieces: &[&[u8]]) -> Result<Vec<i64>> {
 /// `LIMIT`.
 pub fn check_size(dtype: Dtype, shape: &Shape) -> Result<()> {
     let (_, nbytes) = shape.size_and_bytes(dtype)?;
-    check_bytes("the array", nbytes, config::MAX_ARRAY_BYTES.get())
+    check_bytes("the array", nbytes, &config::MAX_ARRAY_BYTES)
 }
 
-/// Refuses a size above a limit.
+/// Refuses a size above a limit that is set.
 ///
 /// # Errors
 /// `LIMIT`.
 #[inline]
-pub fn check_bytes(what: &'static str, given: usize, limit: usize) -> Result<()> {
-    if given > limit {
-        return Err(Error::Limit { what, given: given as u128, limit: limit as u128, unit: "bytes" }.into());
+pub fn check_bytes(what: &'static str, given: usize, limit: &'static Whole) -> Result<()> {
+    if given > limit.get() {
+        return Err(Error::AboveSetting { what, given, limit: limit.get(), setting: limit.name() }.into());
     }
     Ok(())
 }

@@ -278,7 +278,7 @@ impl IfDigest {
 /// # Errors
 /// `LIMIT` above `ndarray.max-array-bytes` (an array of one value can be larger than any machine); `CORRUPT`.
 pub fn digest_of(array: &Array) -> Result<u64> {
-    check_bytes("reading the array", array.nbytes(), config::MAX_ARRAY_BYTES.get())?;
+    check_bytes("reading the array", array.nbytes(), &config::MAX_ARRAY_BYTES)?;
     Ok(array.digest()?)
 }
 

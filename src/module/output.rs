@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::args::Args;
-use super::config;
+use super::config::{self, MemoryInUse};
 use super::cost::{Cost, Work};
 use super::error::Result;
 use super::input::check_bytes;
@@ -56,6 +56,11 @@ const PIECES_AHEAD: usize = 16;
 /// The joining buffer is kept up to this size between calls: fresh memory would cost a page fault for every 4 KiB.
 const KEPT: usize = 64 << 20;
 
+/// A buffer of more bytes is kept only while less than half of `maxmemory` is in use.
+const LARGE: usize = 8 << 20;
+/// One of at most so many is kept whatever is in use.
+const SMALL: usize = 256 << 10;
+
 /// After so long without use the main thread gives back the memory that it keeps, and at the latest after twice as long.
 const A_WHILE: Duration = Duration::from_secs(1);
 
@@ -101,11 +106,29 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let mut words = std::mem::take(&mut self.0);
-        words.truncate(KEPT / 8);
-        words.shrink_to(KEPT / 8);
-        SCRATCH.set(words);
+        SCRATCH.set(kept(std::mem::take(&mut self.0)));
     }
+}
+
+/// What a thread keeps of a buffer from reply to reply: not more than [`KEPT`] bytes, and not what the server might soon refuse writes
+/// or drop keys for.
+fn kept<T>(mut buffer: Vec<T>) -> Vec<T> {
+    let most = KEPT / std::mem::size_of::<T>();
+    let bytes = buffer.len() * std::mem::size_of::<T>();
+    if bytes <= SMALL {
+        return buffer;
+    }
+    let is_too_much = match config::memory_in_use() {
+        MemoryInUse::Little => false,
+        MemoryInUse::Half => bytes > LARGE,
+        MemoryInUse::Most => true,
+    };
+    if is_too_much {
+        return Vec::new();
+    }
+    buffer.truncate(most);
+    buffer.shrink_to(most);
+    buffer
 }
 
 fn bulk_piece(reply: &Reply, piece: &[u8]) {
@@ -131,6 +154,8 @@ pub fn tick() {
         if memory::is_scratch_idle() {
             release_scratch();
         }
+    } else if config::memory_in_use() == MemoryInUse::Most {
+        release_scratch();
     }
 }
 
@@ -252,7 +277,7 @@ pub fn reply_all(contents: &[Content<'_>], format: Format, reply: &Reply) -> Res
         content.check(format)?;
         least = least.saturating_add(format.reply_bytes(content.nbytes(), content.dtype));
     }
-    check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
+    check_bytes("the reply", least, &config::MAX_RESULT_BYTES)?;
     reply.array(contents.len());
     for content in contents {
         if let Err(refusal) = content.reply(format, reply) {
@@ -358,9 +383,7 @@ impl<'a> Content<'a> {
             Ok(())
         });
         let outcome = filled.map(|()| f(&joined[..need]));
-        joined.truncate(KEPT);
-        joined.shrink_to(KEPT);
-        JOINED.set(joined);
+        JOINED.set(kept(joined));
         outcome
     }
 
@@ -373,7 +396,7 @@ impl<'a> Content<'a> {
             return Ok(self);
         }
         let (_, nbytes) = self.shape.size_and_bytes(dtype)?;
-        check_bytes("the reply", nbytes, config::MAX_RESULT_BYTES.get())?;
+        check_bytes("the reply", nbytes, &config::MAX_RESULT_BYTES)?;
         let mut out = memory::buffer_zeroed(nbytes)?;
         let target = memory::bytes_mut(&mut out, nbytes);
         let mut done = 0;
@@ -404,7 +427,7 @@ impl<'a> Content<'a> {
     /// # Errors
     /// What the format cannot carry, `LIMIT`, `CORRUPT`, `OOM`; then nothing was written.
     pub fn reply(&self, format: Format, reply: &Reply) -> Result<()> {
-        let limit = config::MAX_RESULT_BYTES.get();
+        let limit = &config::MAX_RESULT_BYTES;
         if format != Format::Text {
             check_bytes("the reply", self.nbytes(), limit)?; // a text shows, and reads, a few elements
         }
@@ -443,7 +466,7 @@ impl<'a> Content<'a> {
                 Ok(())
             }
             Format::Text => {
-                reply.bulk(self.text(limit)?.as_bytes());
+                reply.bulk(self.text(limit.get())?.as_bytes());
                 Ok(())
             }
         }

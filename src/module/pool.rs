@@ -14,13 +14,13 @@
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, Receiver, RecvTimeoutError, Sender};
 use redis_module::raw;
 
 use super::blocked::BlockedClient;
-use super::config::THREADS;
+use super::config::{self, THREADS};
 use super::error::Result;
 use super::ffi::log;
 use super::output;
@@ -34,6 +34,9 @@ pub const QUEUE: usize = 256;
 
 /// After so long without work a worker gives back the memory that it keeps from job to job.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// So often until then it looks whether memory is in use that it should not keep longer.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Work that ends in a reply, and owns what it needs.
 type Job = dyn FnOnce(&Reply) -> Result<()> + Send;
@@ -122,12 +125,18 @@ fn serve(tasks: &Receiver<Task>) {
     priority::lower(Priority::Worker);
     spacers::begin();
     loop {
-        let task = match tasks.recv_timeout(IDLE) {
-            Err(RecvTimeoutError::Timeout) => {
-                output::release_scratch();
-                tasks.recv().ok()
+        let idle_since = Instant::now();
+        let task = loop {
+            match tasks.recv_timeout(LOOK) {
+                Err(RecvTimeoutError::Timeout)
+                    if idle_since.elapsed() >= IDLE || !config::memory_in_use().is_little() =>
+                {
+                    output::release_scratch();
+                    break tasks.recv().ok();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                received => break received.ok(),
             }
-            received => received.ok(),
         };
         match task {
             Some(task) => work(task),

@@ -73,7 +73,10 @@ pub unsafe extern "C" fn entry<C: Command>(
                 C::run(call, &db)
             };
             let mut outcome = attempt(&mut args);
-            if matches!(outcome, Err(Refusal::Library(Error::Limit { .. }))) && C::SPEC.is_write() && db.is_replayed() {
+            if matches!(outcome, Err(Refusal::Library(Error::Limit { .. } | Error::AboveSetting { .. })))
+                && C::SPEC.is_write()
+                && db.is_replayed()
+            {
                 // Whoever sent it has done it. A refused call has changed nothing, so it can be tried again.
                 let _lifted = config::lift_array_limit();
                 // SAFETY: as above.

@@ -53,7 +53,8 @@ impl<'a> Given<'a> {
         if args.word("KEY") {
             return Ok(Given::Key(args.next("the source's key")?));
         }
-        Ok(Given::Dense(input::array(args)?))
+        let dense = input::array(args);
+        Ok(Given::Dense(dense.map_err(|refusal| input::or_words(refusal, &["KEY", "NPY", "ARROW", "JSON"]))?))
     }
 
     /// Reads an array argument that may be `KEY key` or `SCALAR v`.
@@ -65,6 +66,7 @@ impl<'a> Given<'a> {
             return Ok(Given::Scalar(Number::parse(args.bytes("the number")?)?));
         }
         Given::array_or_key(args)
+            .map_err(|refusal| input::or_words(refusal, &["SCALAR", "KEY", "NPY", "ARROW", "JSON"]))
     }
 
     /// The values, for elements of dtype `to`; a number takes that dtype. `check` is asked about their dtype
@@ -99,7 +101,7 @@ impl<'a> Given<'a> {
                 let array = db.read(key)?.ok_or_else(|| Refusal::NoKey { key: quoted(key.bytes()) })?;
                 let shape = array.shape();
                 check(array.dtype(), &shape)?;
-                check_bytes("reading the array", array.nbytes(), config::MAX_ARRAY_BYTES.get())?;
+                check_bytes("reading the array", array.nbytes(), &config::MAX_ARRAY_BYTES)?;
                 let elements = array.read(&Selection::Basic(Basic::whole(&shape)))?;
                 Ok(Loaded { dtype: array.dtype(), shape, bytes: Bytes::Buffer(elements, array.nbytes()) })
             }
@@ -125,7 +127,7 @@ impl<'g> Loaded<'g> {
             return Ok(self);
         }
         let (_, nbytes) = self.shape.size_and_bytes(to)?;
-        check_bytes("the array", nbytes, config::MAX_ARRAY_BYTES.get())?;
+        check_bytes("the array", nbytes, &config::MAX_ARRAY_BYTES)?;
         let mut buffer = memory::buffer_zeroed(nbytes)?;
         cast_slices(self.dtype, std::iter::once(self.bytes()), to, memory::bytes_mut(&mut buffer, nbytes));
         Ok(Loaded { dtype: to, shape: self.shape, bytes: Bytes::Buffer(buffer, nbytes) })

@@ -123,6 +123,8 @@ pub struct Chunks {
     borrows: bool,
     /// Whether some may lie in any string.
     has_lent: bool,
+    /// What strings take of which the array has parts, besides those parts.
+    idle: usize,
 }
 
 /// How a new array is to be stored.
@@ -186,6 +188,7 @@ impl Chunks {
             loose: 0,
             borrows: false,
             has_lent: false,
+            idle: 0,
         }
     }
 
@@ -211,6 +214,7 @@ impl Chunks {
         let is_borrowed = |chunk: &Chunk| chunk.keeper().is_some_and(|lent| !lent.is_most());
         self.borrows = self.map.values().any(is_borrowed);
         self.has_lent = self.map.values().any(|chunk| chunk.keeper().is_some());
+        self.idle = if self.has_lent { self.idle_in_strings() } else { 0 };
     }
 
     fn insert(&mut self, number: u64, chunk: Chunk) {
@@ -446,7 +450,7 @@ impl Array {
             }
         };
         let elements = match self.chunks() {
-            Some(chunks) => chunks.memory + map_memory(chunks.map.len()),
+            Some(chunks) => chunks.memory + chunks.idle + map_memory(chunks.map.len()),
             None => self.plain_buffer().map_or(0, |b| memory::size_class(b.len() * 8)),
         };
         memory::size_class(std::mem::size_of::<Array>() + 8) + self.shape.memory() + rich + elements

@@ -228,7 +228,7 @@ impl Dtype {
     }
 
     fn parse_any(text: &[u8]) -> Result<(Dtype, ByteOrder)> {
-        let unknown = || Error::UnknownDtype { given: quoted(text) };
+        let unknown = || Error::UnknownDtype { given: quoted(text), or: &[] };
         let (order, name) = match text.split_first() {
             Some((b'<' | b'|' | b'=', rest)) => (ByteOrder::Little, rest),
             Some((b'>', rest)) => (ByteOrder::Big, rest),

@@ -23,6 +23,8 @@ pub enum Error {
     UnknownDtype {
         /// What was given, cut for display.
         given: String,
+        /// Words that may stand in the place of a dtype.
+        or: &'static [&'static str],
     },
     /// A dtype that a format or an operation cannot carry.
     UnsupportedDtype {
@@ -279,6 +281,17 @@ pub enum Error {
         /// `bytes`, `elements`, `chunks`, …
         unit: &'static str,
     },
+    /// A size above one that the server's configuration allows.
+    AboveSetting {
+        /// What was measured.
+        what: &'static str,
+        /// The size, in bytes.
+        given: usize,
+        /// What the setting allows.
+        limit: usize,
+        /// The setting.
+        setting: &'static str,
+    },
     // CORRUPT
     /// A file, message or payload that does not hold.
     Corrupt {
@@ -335,7 +348,7 @@ impl Error {
             | RepeatedAxis { .. } => "INDEX",
             NotANumber { .. } | OutOfRange { .. } | Empty { .. } | Value(_) => "VALUE",
             Syntax(_) => "SYNTAX",
-            TooManyElements { .. } | Limit { .. } => "LIMIT",
+            TooManyElements { .. } | Limit { .. } | AboveSetting { .. } => "LIMIT",
             Corrupt { .. } => "CORRUPT",
             OutOfMemory { .. } => "OOM",
             Interrupted => "ERR",
@@ -377,10 +390,16 @@ impl fmt::Display for Error {
         f.write_str(self.code())?;
         f.write_str(" ")?;
         match self {
-            UnknownDtype { given } => {
+            UnknownDtype { given, or } => {
                 write!(f, "unknown dtype '{given}' (use one of:")?;
-                for (i, d) in Dtype::ALL.iter().enumerate() {
-                    write!(f, "{} {}", if i == 0 { "" } else { "," }, d.name())?;
+                let names = Dtype::ALL.iter().map(|d| d.name()).chain(or.iter().copied());
+                for (i, name) in names.enumerate() {
+                    let before = match i {
+                        0 => "",
+                        i if i == Dtype::ALL.len() => "; or",
+                        _ => ",",
+                    };
+                    write!(f, "{before} {name}")?;
                 }
                 f.write_str(")")
             }
@@ -437,7 +456,9 @@ impl fmt::Display for Error {
                 "a value of shape {value} cannot be appended to an array of shape {to} along axis {axis} (it must have as many \
                  axes, and the same lengths but for that one)"
             ),
-            MaskShape { mask, shape } => write!(f, "a mask of shape {mask} does not broadcast to {shape}"),
+            MaskShape { mask, shape } => {
+                write!(f, "a mask of shape {mask} does not broadcast to {shape}, the shape of what is reduced")
+            }
             Broadcast { value, to } => {
                 write!(f, "a value of shape {value} does not broadcast to the selection's shape {to}")
             }
@@ -489,6 +510,9 @@ impl fmt::Display for Error {
             Limit { what, given, limit, unit } => {
                 write!(f, "{what} would take {given} {unit}, the limit is {limit}")
             }
+            AboveSetting { what, given, limit, setting } => {
+                write!(f, "{what} would take {given} bytes, the limit is {limit} (ndarray.{setting})")
+            }
             Corrupt { format: format @ "chunk", at, what } => write!(f, "{format} {at}: {what}"),
             Corrupt { format, at, what } => write!(f, "{format} at byte {at}: {what}"),
             OutOfMemory { bytes } => write!(f, "{bytes} bytes of memory were asked for and not given"),
@@ -509,7 +533,7 @@ mod tests {
             "INDEX axis 1: index 12 is out of bounds for length 10 (use -10 to 9)"
         );
         assert_eq!(
-            text(Error::UnknownDtype { given: "int33".into() }),
+            text(Error::UnknownDtype { given: "int33".into(), or: &[] }),
             "DTYPE unknown dtype 'int33' (use one of: bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, \
              float16, bfloat16, float32, float64, complex64, complex128)"
         );

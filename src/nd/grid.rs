@@ -135,7 +135,7 @@ impl Grid {
         // At most the number of elements, which was checked to fit.
         let total: u128 = counts.iter().map(|n| *n as u128).product();
         if total > 64 && chunk_bytes < SMALL_CHUNK {
-            return Err(refuse("chunks of less than 1024 bytes cost more than they hold"));
+            return Err(refuse("more than 64 chunks, of less than 1024 bytes each, cost more than they hold"));
         }
         // A chunk is one run where, outside some axis, it has length 1 and, inside that axis, it is whole.
         let first_long = cut.iter().position(|c| *c != 1).unwrap_or(cut.ndim());
@@ -708,7 +708,7 @@ mod tests {
             (&[0, 10], "SHAPE chunk shape (0, 10) for an array of shape (1000, 1000): every length must be at least 1"),
             (
                 &[1, 1],
-                "SHAPE chunk shape (1, 1) for an array of shape (1000, 1000): chunks of less than 1024 bytes cost more \
+                "SHAPE chunk shape (1, 1) for an array of shape (1000, 1000): more than 64 chunks, of less than 1024 bytes each, cost more \
                  than they hold",
             ),
         ] {

@@ -44,8 +44,13 @@ impl Lent {
 
     /// Its share of what the keeper takes in memory: as large as its share of the bytes.
     pub fn memory(&self) -> usize {
+        self.memory_of(self.len)
+    }
+
+    /// What so many of the keeper's bytes take of its memory.
+    pub fn memory_of(&self, len: usize) -> usize {
         let all = self.keeper.bytes().len().max(1);
-        (self.keeper.memory() as u128 * self.len as u128).div_ceil(all as u128) as usize
+        (self.keeper.memory() as u128 * len as u128).div_ceil(all as u128) as usize
         // at most the keeper's memory
     }
 

@@ -101,7 +101,7 @@ impl Command for AttrGet {
         }
         // One long text may be asked for any number of times.
         let total = attributes.get_all(&names).fold(0usize, |n, (_, text)| n.saturating_add(text.map_or(0, str::len)));
-        check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
+        check_bytes("the reply", total, &config::MAX_RESULT_BYTES)?;
         reply.map(names.len());
         for (name, text) in attributes.get_all(&names) {
             reply.bulk(name);

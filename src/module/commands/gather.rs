@@ -240,7 +240,7 @@ impl Row {
             stacked.push(*length)?;
         }
         let (_, nbytes) = stacked.size_and_bytes(dtype)?;
-        check_bytes("the reply", nbytes, config::MAX_RESULT_BYTES.get())?;
+        check_bytes("the reply", nbytes, &config::MAX_RESULT_BYTES)?;
         Ok(Row { source, selection, shape, from, dtype, nbytes: nbytes / plan.n, stacked, place })
     }
 

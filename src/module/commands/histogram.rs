@@ -150,8 +150,12 @@ pub fn extent(view: &View) -> Result<Option<(f64, f64)>> {
     }
     let [low, high] = ends;
     if !(low.is_finite() && high.is_finite()) {
-        let what =
-            format!("the elements go from {low} to {high}, which is no range of a histogram (give one by RANGE)");
+        let what = match low.is_nan() || high.is_nan() {
+            true => "there is NaN among the elements: a histogram of the others needs a RANGE".to_owned(),
+            false => {
+                format!("the elements go from {low} to {high}, which is no range of a histogram (give one by RANGE)")
+            }
+        };
         return Err(Error::value(what).into());
     }
     Ok(Some((low, high)))

@@ -86,7 +86,7 @@ impl Command for Mget {
             cost = call.format.cost(cost, effort, array.dtype().itemsize());
             parts.push(Some((array, selection.map(Box::new))));
         }
-        check_bytes("the reply", total, config::MAX_RESULT_BYTES.get())?;
+        check_bytes("the reply", total, &config::MAX_RESULT_BYTES)?;
         match call.format {
             Many::Npz => {
                 let names: Vec<Vec<u8>> = call.keys.iter().map(|key| key.bytes().to_vec()).collect();
@@ -143,7 +143,7 @@ fn reply_each(parts: &[Part], format: Format, reply: &Reply) -> Result<()> {
         content.check(format)?;
         least = least.saturating_add(format.reply_bytes(content.nbytes(), content.dtype));
     }
-    check_bytes("the reply", least, config::MAX_RESULT_BYTES.get())?;
+    check_bytes("the reply", least, &config::MAX_RESULT_BYTES)?;
     reply.array(contents.len());
     for content in &contents {
         match content {

@@ -56,7 +56,7 @@ fn run(rank: Rank, call: Call<'_>, db: &Db<'_>) -> Result<()> {
 fn answer(rank: Rank, ask: &Ask, view: &View, reply: &Reply) -> Result<()> {
     let axes = ask.axes(view.shape().ndim())?;
     let ranking = Ranking::new(rank, view.dtype(), view.shape(), &axes, &ask.options)?;
-    let limit = config::MAX_RESULT_BYTES.get();
+    let limit = &config::MAX_RESULT_BYTES;
     check_bytes("the elements to be put in order", view.ranked_bytes(&ranking), limit)?;
     check_bytes("the result", ranking.result_bytes(), limit)?;
     let (dtype, shape, bytes) = view.ranked(ranking)?;

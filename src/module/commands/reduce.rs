@@ -171,8 +171,8 @@ impl<'a> Call<'a> {
 /// `LIMIT`, and those of [`View::new`].
 pub fn look(array: Arc<Array>, index: Option<&Index>, mask: Option<Arc<Array>>) -> Result<View> {
     let view = View::new(array, index, mask)?;
-    check_bytes("reading the array", view.nbytes(), config::MAX_ARRAY_BYTES.get())?;
-    check_bytes("the selection", view.copied_bytes(), config::MAX_RESULT_BYTES.get())?;
+    check_bytes("reading the array", view.nbytes(), &config::MAX_ARRAY_BYTES)?;
+    check_bytes("the selection", view.copied_bytes(), &config::MAX_RESULT_BYTES)?;
     Ok(view)
 }
 
@@ -236,7 +236,7 @@ fn answer(op: Op, ask: &Ask, axes: &AxisSet, view: &View, reply: &Reply) -> Resu
         let bytes = &figure.bytes[..figure.dtype.itemsize()];
         return ask.reply(figure.dtype, reduction.out_shape().clone(), bytes, reply);
     }
-    check_bytes("the result", reduction.state_bytes(), config::MAX_RESULT_BYTES.get())?;
+    check_bytes("the result", reduction.state_bytes(), &config::MAX_RESULT_BYTES)?;
     let mut state = [reduction.start()?];
     view.add_to(&mut state)?;
     let (dtype, shape, bytes) = state[0].finish()?;

@@ -100,7 +100,7 @@ impl Command for Sample {
         // Before the draw: the list of positions is as long as the rows are many.
         let row = shape.size_and_bytes(array.dtype())?.1 / length.max(1);
         let index = if with_index { 8 } else { 0 };
-        check_bytes("the reply", n.saturating_mul(row.saturating_add(index)), config::MAX_RESULT_BYTES.get())?;
+        check_bytes("the reply", n.saturating_mul(row.saturating_add(index)), &config::MAX_RESULT_BYTES)?;
         let seed = seed.unwrap_or_else(|| db.random());
         let drawn = Cost::LEAST.and(Work::Compute, n.saturating_mul(8));
         let cost = format.cost(drawn, array.effort_of_axis(axis, n)?, array.dtype().itemsize());

@@ -29,7 +29,7 @@ pub struct Call<'a> {
 pub fn resolve(array: &Array, index: &Index) -> Result<Selection> {
     let selection = index.resolve(&array.shape())?;
     let (_, nbytes) = selection.out_shape().size_and_bytes(array.dtype())?;
-    check_bytes("the selection", nbytes, config::MAX_RESULT_BYTES.get())?;
+    check_bytes("the selection", nbytes, &config::MAX_RESULT_BYTES)?;
     Ok(selection)
 }
 

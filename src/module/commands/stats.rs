@@ -138,7 +138,7 @@ fn figures(view: &View, axes: &AxisSet) -> Result<Vec<Figure>> {
         match Reduction::with(op, view.dtype(), view.shape(), axes, &OPTIONS) {
             Ok(plan) => {
                 total = total.saturating_add(plan.state_bytes());
-                check_bytes("the result", total, config::MAX_RESULT_BYTES.get())?;
+                check_bytes("the result", total, &config::MAX_RESULT_BYTES)?;
                 states.push((op, plan.start()?));
             }
             Err(Error::Empty { .. }) => {} // no minimum of nothing

@@ -29,7 +29,7 @@ pub struct Call<'a> {
 pub fn with_rows(array: &Array, positions: &Positions, f: impl FnOnce(Content<'_>) -> Result<()>) -> Result<()> {
     let shape = positions.out_shape().clone();
     let (_, nbytes) = shape.size_and_bytes(array.dtype())?;
-    check_bytes("the selection", nbytes, config::MAX_RESULT_BYTES.get())?;
+    check_bytes("the selection", nbytes, &config::MAX_RESULT_BYTES)?;
     let mut scratch = Scratch::take();
     let rows = scratch.bytes(nbytes)?;
     array.take_into(positions, rows)?;

@@ -9,7 +9,6 @@
 
 #[cfg(target_arch = "x86_64")]
 mod interleaved;
-#[cfg(any(test, not(target_arch = "x86_64")))]
 mod loops;
 #[cfg(target_arch = "x86_64")]
 mod wide;
@@ -20,6 +19,25 @@ pub use interleaved::{differences_4, differences_8, from_bits, join, split, sums
 pub use loops::{differences_4, differences_8, from_bits, join, split, sums_4, sums_8, to_bits};
 #[cfg(target_arch = "x86_64")]
 pub use wide::{from_bits_avx2, to_bits_avx2};
+
+/// Turns the squares of 8 x 8 bits in eight rows over, all that stand side by side; twice is nothing. `swap::<n>(rows, a, b, mask)` swaps
+/// the bits of row `b` under the mask with those `n` higher in row `a`.
+#[cfg(target_arch = "x86_64")]
+macro_rules! turn {
+    ($rows:expr, $swap:ident) => {{
+        for (a, b) in [(0, 4), (1, 5), (2, 6), (3, 7)] {
+            $swap::<4>($rows, a, b, 0x0f0f_0f0f_0f0f_0f0f);
+        }
+        for (a, b) in [(0, 2), (1, 3), (4, 6), (5, 7)] {
+            $swap::<2>($rows, a, b, 0x3333_3333_3333_3333);
+        }
+        for (a, b) in [(0, 1), (2, 3), (4, 5), (6, 7)] {
+            $swap::<1>($rows, a, b, 0x5555_5555_5555_5555);
+        }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+use turn;
 
 /// A square of 8 x 8 bits turned over: bit `k` of byte `i` becomes bit `i` of byte `k` (Warren, Hacker's Delight, 7-3).
 #[inline(always)]

@@ -402,8 +402,8 @@ fn type_table(dtype: Dtype) -> Result<(u8, TypeTable)> {
         Dtype::Float16 => float(0),
         Dtype::Float32 => float(1),
         Dtype::Float64 => float(2),
-        Dtype::Bool => refused("ask for DTYPE uint8"),
-        Dtype::BFloat16 => refused("ask for DTYPE float32"),
+        Dtype::Bool => refused("BLOB carries it; ND.GET casts with DTYPE uint8"),
+        Dtype::BFloat16 => refused("BLOB carries it; ND.GET casts with DTYPE float32"),
         Dtype::Complex64 | Dtype::Complex128 => refused("ask for NPY or BLOB"),
     }
 }

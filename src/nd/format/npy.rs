@@ -287,7 +287,7 @@ pub fn header(dtype: Dtype, shape: &Shape) -> Result<Vec<u8>> {
     let descr = dtype.typestring().ok_or(Error::UnsupportedDtype {
         dtype,
         by: FORMAT,
-        hint: "ask for BLOB or DTYPE float32",
+        hint: "BLOB carries it; ND.GET casts with DTYPE float32",
     })?;
     let mut dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     if let Some(first) = shape.first() {

@@ -11,7 +11,7 @@ use safe_arch::{
     unpack_high_i64_m128i, unpack_high_i8_m128i, unpack_low_i8_m128i, zeroed_m128i,
 };
 
-use super::turned;
+use super::loops;
 
 /// Bytes of a register, and elements of a group.
 const GROUP: usize = 16;
@@ -107,24 +107,18 @@ fn each_together<const S: usize>(
 #[inline(always)]
 pub fn split<const S: usize>(items: &[[u8; S]], mut planes: [&mut [u8]; S]) {
     let from = each_apart(items, &mut planes, apart);
-    for (j, plane) in planes.into_iter().enumerate() {
-        for (byte, item) in plane[from..].iter_mut().zip(&items[from..]) {
-            *byte = item[j];
-        }
-    }
+    loops::split(&items[from..], planes.map(|plane| &mut plane[from..]));
 }
 
 /// Writes the elements whose bytes stand in the planes, each of which is as long as `items`.
 #[inline(always)]
 pub fn join<const S: usize>(planes: [&[u8]; S], items: &mut [[u8; S]]) {
     let from = each_together(planes, items, together);
-    for (at, item) in items.iter_mut().enumerate().skip(from) {
-        *item = planes.map(|plane| plane[at]);
-    }
+    loops::join(planes.map(|plane| &plane[from..]), &mut items[from..]);
 }
 
 macro_rules! differences {
-    ($($word:ty, $size:literal: $differences:ident $sub:ident, $sums:ident $add:ident [$($shift:literal)*] $last:expr;)*) => {$(
+    ($($word:ty, $size:literal: $differences:ident $differences_from:ident $sub:ident, $sums:ident $sums_from:ident $add:ident [$($shift:literal)*] $last:expr;)*) => {$(
         /// [`split`] of the differences of neighbours, wrapping; the first element is its own.
         #[inline(always)]
         pub fn $differences(items: &[[u8; $size]], mut planes: [&mut [u8]; $size]) {
@@ -136,13 +130,8 @@ macro_rules! differences {
                     $sub(elements, byte_shl_imm_u128_m128i::<$size>(elements) | last)
                 }))
             });
-            let mut before = from.checked_sub(1).map_or(0, |last| <$word>::from_le_bytes(items[last]));
-            for (at, item) in items.iter().enumerate().skip(from) {
-                let word = <$word>::from_le_bytes(*item);
-                let difference = word.wrapping_sub(before).to_le_bytes();
-                planes.iter_mut().zip(difference).for_each(|(plane, byte)| plane[at] = byte);
-                before = word;
-            }
+            let before = from.checked_sub(1).map_or(0, |last| <$word>::from_le_bytes(items[last]));
+            loops::$differences_from(before, &items[from..], planes.map(|plane| &mut plane[from..]));
         }
 
         /// Undoes what the differences did: [`join`], and adds to each element all before it, wrapping.
@@ -159,18 +148,15 @@ macro_rules! differences {
                     upto
                 })
             });
-            let mut sum = from.checked_sub(1).map_or(0, |last| <$word>::from_le_bytes(items[last]));
-            for (at, item) in items.iter_mut().enumerate().skip(from) {
-                sum = sum.wrapping_add(<$word>::from_le_bytes(planes.map(|plane| plane[at])));
-                *item = sum.to_le_bytes();
-            }
+            let sum = from.checked_sub(1).map_or(0, |last| <$word>::from_le_bytes(items[last]));
+            loops::$sums_from(sum, planes.map(|plane| &plane[from..]), &mut items[from..]);
         }
     )*};
 }
 
 differences! {
-    u32, 4: differences_4 sub_i32_m128i, sums_4 add_i32_m128i [4 8] shuffle_ai_f32_all_m128i::<0xff>;
-    u64, 8: differences_8 sub_i64_m128i, sums_8 add_i64_m128i [8] |sums| unpack_high_i64_m128i(sums, sums);
+    u32, 4: differences_4 differences_4_from sub_i32_m128i, sums_4 sums_4_from add_i32_m128i [4 8] shuffle_ai_f32_all_m128i::<0xff>;
+    u64, 8: differences_8 differences_8_from sub_i64_m128i, sums_8 sums_8_from add_i64_m128i [8] |sums| unpack_high_i64_m128i(sums, sums);
 }
 
 /// Turns squares of 8 x 8 bits over, sixteen of them that stand side by side. Twice is nothing.
@@ -183,15 +169,7 @@ fn turn(mut rows: [m128i; 8]) -> [m128i; 8] {
         rows[b] ^= t;
         rows[a] ^= shl_imm_u64_m128i::<SHIFT>(t);
     }
-    for (a, b) in [(0, 4), (1, 5), (2, 6), (3, 7)] {
-        swap::<4>(&mut rows, a, b, 0x0f0f_0f0f_0f0f_0f0f);
-    }
-    for (a, b) in [(0, 2), (1, 3), (4, 6), (5, 7)] {
-        swap::<2>(&mut rows, a, b, 0x3333_3333_3333_3333);
-    }
-    for (a, b) in [(0, 1), (2, 3), (4, 5), (6, 7)] {
-        swap::<1>(&mut rows, a, b, 0x5555_5555_5555_5555);
-    }
+    super::turn!(&mut rows, swap);
     rows
 }
 
@@ -199,17 +177,12 @@ fn turn(mut rows: [m128i; 8]) -> [m128i; 8] {
 #[inline(always)]
 pub fn to_bits(bytes: &[[u8; 8]], mut rows: [&mut [u8]; 8]) {
     let from = each_apart(bytes, &mut rows, |squares| turn(apart(squares)));
-    for (at, square) in bytes.iter().enumerate().skip(from) {
-        let bits = turned(u64::from_le_bytes(*square)).to_le_bytes();
-        rows.iter_mut().zip(bits).for_each(|(row, byte)| row[at] = byte);
-    }
+    loops::to_bits(&bytes[from..], rows.map(|row| &mut row[from..]));
 }
 
 /// Writes the bytes whose bits stand in the rows, each of which is as long as `bytes`.
 #[inline(always)]
 pub fn from_bits(rows: [&[u8]; 8], bytes: &mut [[u8; 8]]) {
     let from = each_together(rows, bytes, |rows| together(turn(rows)));
-    for (at, square) in bytes.iter_mut().enumerate().skip(from) {
-        *square = turned(u64::from_le_bytes(rows.map(|row| row[at]))).to_le_bytes();
-    }
+    loops::from_bits(rows.map(|row| &row[from..]), &mut bytes[from..]);
 }

@@ -1,4 +1,4 @@
-//! Planes by plain loops, for any processor.
+//! Planes by plain loops, for any processor, and for what registers leave over.
 
 use super::turned;
 
@@ -22,11 +22,17 @@ pub fn join<const S: usize>(planes: [&[u8]; S], items: &mut [[u8; S]]) {
 }
 
 macro_rules! differences {
-    ($($word:ty, $size:literal: $differences:ident $sums:ident;)*) => {$(
+    ($($word:ty, $size:literal: $differences:ident $differences_from:ident $sums:ident $sums_from:ident;)*) => {$(
         /// [`split`] of the differences of neighbours, wrapping; the first element is its own.
+        #[cfg(any(test, not(target_arch = "x86_64")))]
         #[inline(always)]
-        pub fn $differences(items: &[[u8; $size]], mut planes: [&mut [u8]; $size]) {
-            let mut before: $word = 0;
+        pub fn $differences(items: &[[u8; $size]], planes: [&mut [u8]; $size]) {
+            $differences_from(0, items, planes);
+        }
+
+        /// The same, where this element comes before the first.
+        #[inline(always)]
+        pub fn $differences_from(mut before: $word, items: &[[u8; $size]], mut planes: [&mut [u8]; $size]) {
             for (i, item) in items.iter().enumerate() {
                 let word = <$word>::from_le_bytes(*item);
                 let difference = word.wrapping_sub(before).to_le_bytes();
@@ -36,10 +42,16 @@ macro_rules! differences {
         }
 
         /// Undoes what the differences did: [`join`], and adds to each element all before it, wrapping.
+        #[cfg(any(test, not(target_arch = "x86_64")))]
         #[inline(always)]
         pub fn $sums(planes: [&[u8]; $size], items: &mut [[u8; $size]]) {
+            $sums_from(0, planes, items);
+        }
+
+        /// The same, where all before the first are this.
+        #[inline(always)]
+        pub fn $sums_from(mut sum: $word, planes: [&[u8]; $size], items: &mut [[u8; $size]]) {
             join(planes, items);
-            let mut sum: $word = 0;
             for item in items {
                 sum = sum.wrapping_add(<$word>::from_le_bytes(*item));
                 *item = sum.to_le_bytes();
@@ -49,8 +61,8 @@ macro_rules! differences {
 }
 
 differences! {
-    u32, 4: differences_4 sums_4;
-    u64, 8: differences_8 sums_8;
+    u32, 4: differences_4 differences_4_from sums_4 sums_4_from;
+    u64, 8: differences_8 differences_8_from sums_8 sums_8_from;
 }
 
 /// Writes bit `k` of each byte to row `k`, the first of eight bytes to the lowest bit; each row is as long as `bytes`.

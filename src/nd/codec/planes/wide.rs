@@ -11,7 +11,7 @@ const WIDE: usize = 32;
 /// Bytes of half of one: in the middle, nothing is interleaved.
 const HALF: usize = 16;
 
-/// As `turn` of the narrower registers.
+/// Turns squares of 8 x 8 bits over, thirty-two of them.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn turn(mut rows: [__m256i; 8]) -> [__m256i; 8] {
@@ -23,15 +23,7 @@ fn turn(mut rows: [__m256i; 8]) -> [__m256i; 8] {
         rows[b] = _mm256_xor_si256(rows[b], t);
         rows[a] = _mm256_xor_si256(rows[a], _mm256_slli_epi64::<SHIFT>(t));
     }
-    for (a, b) in [(0, 4), (1, 5), (2, 6), (3, 7)] {
-        swap::<4>(&mut rows, a, b, 0x0f0f_0f0f_0f0f_0f0f);
-    }
-    for (a, b) in [(0, 2), (1, 3), (4, 6), (5, 7)] {
-        swap::<2>(&mut rows, a, b, 0x3333_3333_3333_3333);
-    }
-    for (a, b) in [(0, 1), (2, 3), (4, 5), (6, 7)] {
-        swap::<1>(&mut rows, a, b, 0x5555_5555_5555_5555);
-    }
+    super::turn!(&mut rows, swap);
     rows
 }
 

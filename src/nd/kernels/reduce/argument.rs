@@ -78,9 +78,13 @@ impl<T: Ordered> First<T> {
             return;
         }
         // Of many blocks, few hold something better than all before them; that they do not is found out sooner than where it is.
-        if Self::state(cell) == NUMBER && run.len() >= LONG {
+        if run.len() >= LONG {
             let (key, has_nan) = if GREATEST { T::greatest(run) } else { T::least(run) };
-            if !has_nan && !Self::yields_to::<GREATEST>(cell, key) {
+            if !has_nan {
+                if Self::yields_to::<GREATEST>(cell, key) {
+                    let i = T::find(run, key);
+                    Self::set(cell, run[i].get(), NUMBER, at + i as u64);
+                }
                 return;
             }
         }

@@ -87,7 +87,7 @@ pub(super) struct Seen {
 /// Rows of `len` elements that are gone down before the next columns are: few enough to stay in a near cache, where columns that share
 /// its lines find them.
 pub(super) fn depth<T>(len: usize) -> usize {
-    ((64 << 10) / (len * std::mem::size_of::<T>()).max(1)).clamp(8, 32)
+    ((64 << 10) / (len * std::mem::size_of::<T>()).max(1)).clamp(4, 8)
 }
 
 /// A kernel with its types forgotten. Cells are bytes, aligned to 16; elements are at any address.

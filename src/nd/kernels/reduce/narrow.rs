@@ -65,7 +65,7 @@ pub fn narrowed(ranking: &Ranking, scratch: usize, pass: Pass<'_>) -> Result<Vec
 fn narrowed_as<T: Sortable>(ranking: &Ranking, scratch: usize, pass: Pass<'_>) -> Result<Vec<u8>> {
     let (dtype, _) = ranking.result();
     let mut out = vec![0; ranking.quantiles() * dtype.itemsize()];
-    let answers = Answers { rank: &ranking.rank, dtype, skips_nan: ranking.plan.options.skip_nan, cells: 1 };
+    let answers = Answers { rank: &ranking.rank, dtype, skips_nan: ranking.skips_nan, cells: 1 };
     let bits = bits_for(ranking.cells().0, 1).min(T::Key::BITS);
     // Bits of a key that were not looked at.
     let mut left = T::Key::BITS - bits;

@@ -42,6 +42,8 @@ pub(super) trait Ordered: Element {
     fn least(run: &[Unaligned<Self>]) -> (Self::Key, bool);
     /// The greatest key, and whether there is a NaN.
     fn greatest(run: &[Unaligned<Self>]) -> (Self::Key, bool);
+    /// Where the first element with this key stands.
+    fn find(run: &[Unaligned<Self>], key: Self::Key) -> usize;
     /// Where the first of the least elements stands; the first NaN, and `true`, where there is one.
     fn find_least(run: &[Unaligned<Self>]) -> (usize, bool);
     /// As [`Ordered::find_least`], for the greatest.
@@ -435,11 +437,13 @@ fn first_rows<T: Ordered, const N: usize, const G: usize, const GREATEST: bool>(
 
 macro_rules! ordered {
     ($($t:ty as $key:ty, $flag:ty, $lanes:literal, $marked:literal x $groups:literal, $bottom:expr, $top:expr, $to:expr, $of:expr, $is_nan:expr, $less:expr,
-        $least:ident $greatest:ident $find_least:ident $find_greatest:ident $least_rows:ident $greatest_rows:ident
+        $least:ident $greatest:ident $find:ident $find_least:ident $find_greatest:ident $least_rows:ident $greatest_rows:ident
         $first_least:ident $first_greatest:ident;)*) => {$(
         versions! {
             fn $least(run: &[Unaligned<$t>]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, false>(run);
             fn $greatest(run: &[Unaligned<$t>]) -> ($key, bool) = extreme_run::<$t, $lanes, { $lanes / 4 }, true>(run);
+            fn $find(run: &[Unaligned<$t>], key: $key) -> usize =
+                find_where::<$t, $lanes, { $lanes / 4 }>(run, |x| x.key() == key);
             fn $find_least(run: &[Unaligned<$t>]) -> (usize, bool) =
                 find_extreme::<$t, $lanes, { $lanes / 4 }, { few($lanes) }, false>(run);
             fn $find_greatest(run: &[Unaligned<$t>]) -> (usize, bool) =
@@ -497,6 +501,9 @@ macro_rules! ordered {
             fn greatest(run: &[Unaligned<$t>]) -> ($key, bool) {
                 $greatest(run)
             }
+            fn find(run: &[Unaligned<$t>], key: $key) -> usize {
+                $find(run, key)
+            }
             fn find_least(run: &[Unaligned<$t>]) -> (usize, bool) {
                 $find_least(run)
             }
@@ -539,37 +546,37 @@ macro_rules! ordered_integers {
     };
 }
 ordered_integers! {
-    i8, u8, 256, 2: least_i8 greatest_i8 find_least_i8 find_greatest_i8 least_rows_i8 greatest_rows_i8 first_least_i8 first_greatest_i8;
-    i16, u16, 128, 2: least_i16 greatest_i16 find_least_i16 find_greatest_i16 least_rows_i16 greatest_rows_i16 first_least_i16 first_greatest_i16;
-    i32, u32, 64, 1: least_i32 greatest_i32 find_least_i32 find_greatest_i32 least_rows_i32 greatest_rows_i32 first_least_i32 first_greatest_i32;
-    i64, u64, 32, 1: least_i64 greatest_i64 find_least_i64 find_greatest_i64 least_rows_i64 greatest_rows_i64 first_least_i64 first_greatest_i64;
-    u8, u8, 256, 2: least_u8 greatest_u8 find_least_u8 find_greatest_u8 least_rows_u8 greatest_rows_u8 first_least_u8 first_greatest_u8;
-    u16, u16, 128, 2: least_u16 greatest_u16 find_least_u16 find_greatest_u16 least_rows_u16 greatest_rows_u16 first_least_u16 first_greatest_u16;
-    u32, u32, 64, 1: least_u32 greatest_u32 find_least_u32 find_greatest_u32 least_rows_u32 greatest_rows_u32 first_least_u32 first_greatest_u32;
-    u64, u64, 32, 1: least_u64 greatest_u64 find_least_u64 find_greatest_u64 least_rows_u64 greatest_rows_u64 first_least_u64 first_greatest_u64;
+    i8, u8, 256, 2: least_i8 greatest_i8 find_i8 find_least_i8 find_greatest_i8 least_rows_i8 greatest_rows_i8 first_least_i8 first_greatest_i8;
+    i16, u16, 128, 2: least_i16 greatest_i16 find_i16 find_least_i16 find_greatest_i16 least_rows_i16 greatest_rows_i16 first_least_i16 first_greatest_i16;
+    i32, u32, 64, 1: least_i32 greatest_i32 find_i32 find_least_i32 find_greatest_i32 least_rows_i32 greatest_rows_i32 first_least_i32 first_greatest_i32;
+    i64, u64, 32, 1: least_i64 greatest_i64 find_i64 find_least_i64 find_greatest_i64 least_rows_i64 greatest_rows_i64 first_least_i64 first_greatest_i64;
+    u8, u8, 256, 2: least_u8 greatest_u8 find_u8 find_least_u8 find_greatest_u8 least_rows_u8 greatest_rows_u8 first_least_u8 first_greatest_u8;
+    u16, u16, 128, 2: least_u16 greatest_u16 find_u16 find_least_u16 find_greatest_u16 least_rows_u16 greatest_rows_u16 first_least_u16 first_greatest_u16;
+    u32, u32, 64, 1: least_u32 greatest_u32 find_u32 find_least_u32 find_greatest_u32 least_rows_u32 greatest_rows_u32 first_least_u32 first_greatest_u32;
+    u64, u64, 32, 1: least_u64 greatest_u64 find_u64 find_least_u64 find_greatest_u64 least_rows_u64 greatest_rows_u64 first_least_u64 first_greatest_u64;
 }
 
 ordered! {
     Bool8 as u8, u8, 256, 16 x 2, Bool8(0), Bool8(u8::MAX), |b: Bool8| b.0, Bool8, |_| false, |a: Bool8, _| a,
-        least_bool greatest_bool find_least_bool find_greatest_bool least_rows_bool greatest_rows_bool first_least_bool first_greatest_bool;
+        least_bool greatest_bool find_bool find_least_bool find_greatest_bool least_rows_bool greatest_rows_bool first_least_bool first_greatest_bool;
     f16 as f32, u32, 64, 8 x 1, f16::NEG_INFINITY, f16::INFINITY, f16_to_f32, f32_to_f16,
         |h: f16| h.to_bits() & 0x7fff > 0x7c00, |a, b| f32_to_f16(f16_to_f32(a) - f16_to_f32(b)),
-        least_f16 greatest_f16 find_least_f16 find_greatest_f16 least_rows_f16 greatest_rows_f16 first_least_f16 first_greatest_f16;
+        least_f16 greatest_f16 find_f16 find_least_f16 find_greatest_f16 least_rows_f16 greatest_rows_f16 first_least_f16 first_greatest_f16;
     bf16 as f32, u32, 64, 8 x 1, bf16::NEG_INFINITY, bf16::INFINITY, bf16_to_f32, f32_to_bf16,
         |h: bf16| h.to_bits() & 0x7fff > 0x7f80, |a, b| f32_to_bf16(bf16_to_f32(a) - bf16_to_f32(b)),
-        least_bf16 greatest_bf16 find_least_bf16 find_greatest_bf16 least_rows_bf16 greatest_rows_bf16 first_least_bf16 first_greatest_bf16;
+        least_bf16 greatest_bf16 find_bf16 find_least_bf16 find_greatest_bf16 least_rows_bf16 greatest_rows_bf16 first_least_bf16 first_greatest_bf16;
     f32 as f32, u32, 64, 16 x 1, f32::NEG_INFINITY, f32::INFINITY, |x| x, |x| x, |x: f32| x.is_nan(), |a: f32, b: f32| a - b,
-        least_f32 greatest_f32 find_least_f32 find_greatest_f32 least_rows_f32 greatest_rows_f32 first_least_f32 first_greatest_f32;
+        least_f32 greatest_f32 find_f32 find_least_f32 find_greatest_f32 least_rows_f32 greatest_rows_f32 first_least_f32 first_greatest_f32;
     f64 as f64, u64, 32, 16 x 1, f64::NEG_INFINITY, f64::INFINITY, |x| x, |x| x, |x: f64| x.is_nan(), |a: f64, b: f64| a - b,
-        least_f64 greatest_f64 find_least_f64 find_greatest_f64 least_rows_f64 greatest_rows_f64 first_least_f64 first_greatest_f64;
+        least_f64 greatest_f64 find_f64 find_least_f64 find_greatest_f64 least_rows_f64 greatest_rows_f64 first_least_f64 first_greatest_f64;
     Complex32 as Parts<f32>, u64, 16, 8 x 1, Complex::new(f32::NEG_INFINITY, f32::NEG_INFINITY), Complex::new(f32::INFINITY, f32::INFINITY),
         |c: Complex32| Parts(c.re, c.im), |p: Parts<f32>| Complex::new(p.0, p.1),
         |c: Complex32| c.re.is_nan() || c.im.is_nan(), |a: Complex32, b: Complex32| a - b,
-        least_c64 greatest_c64 find_least_c64 find_greatest_c64 least_rows_c64 greatest_rows_c64 first_least_c64 first_greatest_c64;
+        least_c64 greatest_c64 find_c64 find_least_c64 find_greatest_c64 least_rows_c64 greatest_rows_c64 first_least_c64 first_greatest_c64;
     Complex64 as Parts<f64>, u64, 16, 8 x 1, Complex::new(f64::NEG_INFINITY, f64::NEG_INFINITY), Complex::new(f64::INFINITY, f64::INFINITY),
         |c: Complex64| Parts(c.re, c.im), |p: Parts<f64>| Complex::new(p.0, p.1),
         |c: Complex64| c.re.is_nan() || c.im.is_nan(), |a: Complex64, b: Complex64| a - b,
-        least_c128 greatest_c128 find_least_c128 find_greatest_c128 least_rows_c128 greatest_rows_c128 first_least_c128 first_greatest_c128;
+        least_c128 greatest_c128 find_c128 find_least_c128 find_greatest_c128 least_rows_c128 greatest_rows_c128 first_least_c128 first_greatest_c128;
 }
 
 /// Real and imaginary part. Compared in this order; where either is NaN, nothing is below or above.

@@ -257,6 +257,7 @@ sortable_complex! { Complex32, f32 as u64, u32; Complex64, f64 as u128, u64; }
 pub struct Ranked {
     plan: Reduction,
     rank: Rank,
+    skips_nan: bool,
     out_dtype: Dtype,
     out_shape: Shape,
     /// Room for as many keys as a cell can have, one cell after the other.
@@ -270,6 +271,8 @@ pub struct Ranked {
 pub struct Ranking {
     pub(super) plan: Reduction,
     pub(super) rank: Rank,
+    /// Whether that was asked, also of elements that cannot be NaN: a quantile of nothing then is NaN.
+    pub(super) skips_nan: bool,
     out_dtype: Dtype,
     out_shape: Shape,
 }
@@ -293,7 +296,7 @@ impl Ranking {
         if plan.count == 0 && rank != Rank::Median && !options.skip_nan {
             return Err(Error::Empty { what: rank.name() });
         }
-        Ok(Ranking { plan, rank, out_dtype, out_shape })
+        Ok(Ranking { plan, rank, skips_nan: options.skip_nan, out_dtype, out_shape })
     }
 
     /// Bytes of memory that the work takes, besides the result.
@@ -323,7 +326,8 @@ impl Ranking {
     /// As [`Ranking::new`].
     pub fn of_part(&self, shape: &Shape) -> Result<Ranking> {
         let plan = &self.plan;
-        Ranking::new(self.rank.clone(), plan.dtype, shape, &plan.axes, &plan.options)
+        let options = Options { skip_nan: self.skips_nan, ..plan.options };
+        Ranking::new(self.rank.clone(), plan.dtype, shape, &plan.axes, &options)
     }
 
     /// The result's dtype and shape.
@@ -341,7 +345,7 @@ impl Ranking {
     /// # Errors
     /// `OOM`.
     pub fn start(self) -> Result<Ranked> {
-        let Ranking { plan, rank, out_dtype, out_shape } = self;
+        let Ranking { plan, rank, skips_nan, out_dtype, out_shape } = self;
         let bytes = plan.cells.saturating_mul(plan.count).saturating_mul(plan.dtype.itemsize());
         let refused = |_| Error::OutOfMemory { bytes };
         let (mut keys, mut filled) = (Vec::new(), Vec::new());
@@ -349,7 +353,7 @@ impl Ranking {
         keys.resize(bytes.div_ceil(16), 0u128);
         filled.try_reserve_exact(plan.cells).map_err(refused)?;
         filled.resize(plan.cells, (0, 0));
-        Ok(Ranked { plan, rank, out_dtype, out_shape, keys, filled })
+        Ok(Ranked { plan, rank, skips_nan, out_dtype, out_shape, keys, filled })
     }
 }
 
@@ -436,7 +440,7 @@ impl Ranked {
     fn finish_as<T: Sortable>(&mut self, out: &mut [u8]) -> Result<()> {
         let (capacity, cells) = (self.plan.count, self.plan.cells);
         let keys: &mut [T::Key] = elements_mut(bytemuck::cast_slice_mut(&mut self.keys));
-        let answers = Answers { rank: &self.rank, dtype: self.out_dtype, skips_nan: self.plan.options.skip_nan, cells };
+        let answers = Answers { rank: &self.rank, dtype: self.out_dtype, skips_nan: self.skips_nan, cells };
         let (mut wanted, mut found) = (Vec::new(), Vec::new());
         for (cell, &(count, nan)) in self.filled.iter().enumerate() {
             if answers.write_nan::<T>(cell, count, nan, out)? {
