@@ -64,6 +64,7 @@ const ROWS: &[(&str, &[usize], &str, Option<i64>)] = &[
     ("uint8", &[0, 784], "argmax", Some(1)),
     ("float64", &[0, 784], "prod", Some(0)),
     ("float32", &[0, 784], "var", Some(0)),
+    ("float64", &[0, 784], "norm", Some(0)),
     ("float64", &[0, 4096], "mean", Some(0)),
     ("float32", &[0, 4096], "var", Some(0)),
     ("float32", &[0, 4096], "argmax", Some(0)),

@@ -100,4 +100,4 @@ kernels! {
 }
 
 /// A multiple of every block of the loops, in elements and in rows.
-const PIECE: usize = 1 << 14;
+pub(super) const PIECE: usize = 1 << 14;

@@ -42,14 +42,14 @@ pub(super) type Pair = [Compensated; 2];
 const BLOCK: usize = 512;
 /// Rows that are added one after the other, and those that are added before the cells are touched.
 const GROUP: usize = 16;
-const ROWS: usize = 4 * GROUP;
+pub(super) const ROWS: usize = 4 * GROUP;
 /// Columns of rows that are gone down at a time: their sums fill four registers.
 const COLUMNS: usize = 16;
 /// Columns of which many blocks are added before the next columns are: their cells stay in the nearest cache.
 const STRIP: usize = 1024;
 
-/// A float that is added as float64.
-trait Float: Pod {
+/// What is added as float64.
+pub(super) trait Float: Pod {
     fn widen(self) -> f64;
 }
 
@@ -153,7 +153,7 @@ fn few<T: Float, const N: usize>(numbers: &[Unaligned<T>]) -> [f64; N] {
 
 /// Adds the spans of a run of numbers that belong to `PARTS` cells in turn (2 for complex), and answers how many numbers they are.
 #[inline(always)]
-fn spans<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[Unaligned<T>]) -> usize {
+pub(super) fn spans<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[Unaligned<T>]) -> usize {
     let mut rest = run;
     for quarter in QUARTERS {
         while let Some((span, after)) = rest.split_at_checked(STREAMS * quarter) {
@@ -168,7 +168,7 @@ fn spans<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], run: &[
 
 /// Adds what is left over.
 #[inline(always)]
-fn blocks<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], rest: &[Unaligned<T>]) {
+pub(super) fn blocks<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], rest: &[Unaligned<T>]) {
     for block in rest.chunks(BLOCK) {
         add_halved(cells, few::<T, LANES>(block));
     }
@@ -176,7 +176,11 @@ fn blocks<T: Float, const PARTS: usize>(cells: &mut [Compensated; PARTS], rest: 
 
 /// Merges into each cell what its run of `len` numbers, less than [`SHORT`], gives an empty one.
 #[inline(always)]
-fn short_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], runs: &[Unaligned<T>], len: usize) {
+pub(super) fn short_runs<T: Float, const PARTS: usize>(
+    cells: &mut [[Compensated; PARTS]],
+    runs: &[Unaligned<T>],
+    len: usize,
+) {
     for (cells, run) in cells.iter_mut().zip(runs.chunks_exact(len)) {
         let mut own = [Compensated::default(); PARTS];
         add_halved(&mut own, few::<T, 8>(run));
@@ -185,14 +189,14 @@ fn short_runs<T: Float, const PARTS: usize>(cells: &mut [[Compensated; PARTS]], 
 }
 
 /// The loops over runs, each compiled by itself: together they are more than the compiler keeps in wide registers.
-struct Loops<T, const PARTS: usize> {
-    spans: fn(&mut [Compensated; PARTS], &[Unaligned<T>]) -> usize,
-    blocks: fn(&mut [Compensated; PARTS], &[Unaligned<T>]),
-    short_runs: fn(&mut [[Compensated; PARTS]], &[Unaligned<T>], usize),
+pub(super) struct Loops<T, const PARTS: usize> {
+    pub spans: fn(&mut [Compensated; PARTS], &[Unaligned<T>]) -> usize,
+    pub blocks: fn(&mut [Compensated; PARTS], &[Unaligned<T>]),
+    pub short_runs: fn(&mut [[Compensated; PARTS]], &[Unaligned<T>], usize),
 }
 
 impl<T, const PARTS: usize> Loops<T, PARTS> {
-    fn add_run(&self, cells: &mut [Compensated; PARTS], run: &[Unaligned<T>]) {
+    pub fn add_run(&self, cells: &mut [Compensated; PARTS], run: &[Unaligned<T>]) {
         if run.len() < SHORT {
             if !run.is_empty() {
                 (self.short_runs)(std::slice::from_mut(cells), run, run.len());
@@ -206,7 +210,7 @@ impl<T, const PARTS: usize> Loops<T, PARTS> {
     }
 
     /// Merges into each cell what its run of `len` numbers gives an empty one.
-    fn add_runs(&self, cells: &mut [[Compensated; PARTS]], runs: &[Unaligned<T>], len: usize) {
+    pub fn add_runs(&self, cells: &mut [[Compensated; PARTS]], runs: &[Unaligned<T>], len: usize) {
         if len < SHORT {
             return (self.short_runs)(cells, runs, len);
         }
@@ -227,7 +231,7 @@ fn merge<const PARTS: usize>(cells: &mut [Compensated; PARTS], others: &[Compens
 
 /// Adds blocks of so many rows each, at most [`ROWS`], to cells.
 #[inline(always)]
-fn float_rows<T: Float>(
+pub(super) fn float_rows<T: Float>(
     cells: &mut [Compensated],
     rows: &[Unaligned<T>],
     block: usize,
@@ -291,7 +295,7 @@ impl<T: Float> Columns<'_, T> {
 
 /// Adds a number to each cell.
 #[inline(always)]
-fn add_each<const N: usize>(cells: &mut [Compensated; N], numbers: &[f64; N]) {
+pub(super) fn add_each<const N: usize>(cells: &mut [Compensated; N], numbers: &[f64; N]) {
     for (cell, x) in cells.iter_mut().zip(numbers) {
         cell.add_number(*x);
     }
@@ -302,7 +306,7 @@ fn add_each<const N: usize>(cells: &mut [Compensated; N], numbers: &[f64; N]) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add_each_avx2(cells: &mut [Compensated; COLUMNS], numbers: &[f64; COLUMNS]) {
+pub(super) fn add_each_avx2(cells: &mut [Compensated; COLUMNS], numbers: &[f64; COLUMNS]) {
     use std::arch::x86_64::{
         __m256d, _mm256_add_pd, _mm256_permute4x64_pd, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd,
     };
@@ -321,6 +325,7 @@ fn add_each_avx2(cells: &mut [Compensated; COLUMNS], numbers: &[f64; COLUMNS]) {
     }
 }
 
+/// The totals of types that are added as one float64 each.
 macro_rules! float_totals {
     ($($t:ty: $loops:ident $spans:ident $blocks:ident $short:ident $rows:ident;)*) => {$(
         versions! {
@@ -352,6 +357,7 @@ macro_rules! float_totals {
         }
     )*};
 }
+pub(super) use float_totals;
 float_totals! {
     f16: F16 spans_f16 blocks_f16 short_f16 rows_f16;
     bf16: BF16 spans_bf16 blocks_bf16 short_bf16 rows_bf16;
