@@ -94,9 +94,12 @@ fn parts_that_are_read_again_and_again_are_decoded_twice() {
         client.ok(&["ND.SLICE", "m", ":,5", "BLOB"]);
     }
     assert!(bytes(&mut client) >= 8 * (128 << 10));
-    let used = used_memory(&mut client);
-    client.ok(&["CONFIG", "SET", "maxmemory", &(used + used / 20).to_string()]);
-    wait_until(DEADLINE, "the server's tick", || bytes(&mut client) == 0);
+    wait_until(DEADLINE, "the server's tick", || {
+        // Other memory that was kept for later goes as well, and may be enough.
+        let used = used_memory(&mut client);
+        client.ok(&["CONFIG", "SET", "maxmemory", &(used + used / 20).to_string()]);
+        bytes(&mut client) == 0
+    });
     client.ok(&["CONFIG", "SET", "maxmemory", "0"]);
     // A setting that is too small for a chunk keeps none.
     client.ok(&["CONFIG", "SET", "ndarray.decoded-bytes", "200kb"]);

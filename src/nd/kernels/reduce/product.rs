@@ -204,8 +204,8 @@ impl<const N: usize> Products<N> {
 
     #[inline(always)]
     fn multiply<T: Source>(&mut self, numbers: &[Unaligned<T>; N]) {
-        for i in 0..N {
-            let bits = numbers[i].get().cast::<f64>().to_bits();
+        for (i, x) in numbers.iter().enumerate() {
+            let bits = x.get().cast::<f64>().to_bits();
             let exponent = (bits >> 52 & 0x7ff) as i64;
             self.odd[i] |= (exponent - 1) | (0x7fe - exponent);
             self.exponents[i] += exponent - 1023;
@@ -225,16 +225,16 @@ impl<const N: usize> Products<N> {
     /// [`Scaled::multiply`] of each cell, without branches, by products of normal numbers, fewer than the powers of two a float64 has.
     #[inline(always)]
     fn multiply_into(&self, cells: &mut [Scaled; N]) {
-        for i in 0..N {
-            let product = cells[i].fraction * self.fractions[i];
+        for (i, cell) in cells.iter_mut().enumerate() {
+            let product = cell.fraction * self.fractions[i];
             let bits = product.to_bits();
             let exponent = (bits >> 52 & 0x7ff) as i64;
             // What a cell holds that is no normal number stays.
             let is_normal = ((exponent - 1) | (0x7fe - exponent)) >= 0;
             let fraction = f64::from_bits(bits & (FRACTION | SIGN) | ONE);
-            let exponent = cells[i].exponent + self.exponents[i] + exponent - 1023;
-            cells[i].fraction = if is_normal { fraction } else { product };
-            cells[i].exponent = if is_normal { exponent } else { 0 };
+            let exponent = cell.exponent + self.exponents[i] + exponent - 1023;
+            cell.fraction = if is_normal { fraction } else { product };
+            cell.exponent = if is_normal { exponent } else { 0 };
         }
     }
 

@@ -188,11 +188,14 @@ pub(super) fn short_runs<T: Float, const PARTS: usize>(
     }
 }
 
+/// A loop over runs of so many numbers, into a set of cells each.
+type ManyRuns<T, const PARTS: usize> = fn(&mut [[Compensated; PARTS]], &[Unaligned<T>], usize);
+
 /// The loops over runs, each compiled by itself: together they are more than the compiler keeps in wide registers.
 pub(super) struct Loops<T, const PARTS: usize> {
     pub spans: fn(&mut [Compensated; PARTS], &[Unaligned<T>]) -> usize,
     pub blocks: fn(&mut [Compensated; PARTS], &[Unaligned<T>]),
-    pub short_runs: fn(&mut [[Compensated; PARTS]], &[Unaligned<T>], usize),
+    pub short_runs: ManyRuns<T, PARTS>,
 }
 
 impl<T, const PARTS: usize> Loops<T, PARTS> {
