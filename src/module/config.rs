@@ -1,7 +1,7 @@
 //! Settings: load arguments, `CONFIG GET/SET ndarray.*`, and their one list.
 
 use std::ffi::{c_char, c_int, c_longlong, c_void, CStr};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::OnceLock;
 use std::thread::ThreadId;
 
@@ -75,7 +75,7 @@ pub static COMPACT_AFTER: Whole = Whole::number(c"compact-after", 0, 0, 1_000_00
 pub static DECODED_BYTES: Whole = Whole::bytes(c"decoded-bytes", 16 << 20, 0, i64::MAX);
 
 /// How much of `maxmemory` is in use, of what the server would refuse writes or drop keys for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub enum MemoryInUse {
     /// Less than half, or there is no limit.
     Little,
@@ -86,11 +86,6 @@ pub enum MemoryInUse {
 }
 
 impl MemoryInUse {
-    /// Whether it is less than half.
-    pub fn is_little(self) -> bool {
-        self == MemoryInUse::Little
-    }
-
     fn of(ratio: f32) -> MemoryInUse {
         match ratio {
             r if r >= 0.9 => MemoryInUse::Most,
@@ -100,8 +95,8 @@ impl MemoryInUse {
     }
 }
 
-/// What [`MemoryInUse`] was last time the main thread looked, as its number.
-static IN_USE: AtomicI64 = AtomicI64::new(MemoryInUse::Little as i64);
+/// The bits of the share of `maxmemory` that was in use when the main thread looked last.
+static IN_USE: AtomicU32 = AtomicU32::new(0);
 
 /// Says how much memory decoded chunks may take now. Called on the main thread, when the module is loaded and at every tick of the
 /// server's clock.
@@ -124,9 +119,9 @@ fn is_main_thread() -> bool {
 
 fn look_at_memory() -> MemoryInUse {
     // SAFETY: on the main thread; the answer is 0 where there is no limit.
-    let now = MemoryInUse::of(unsafe { api!(RedisModule_GetUsedMemoryRatio()) });
-    IN_USE.store(now as i64, Ordering::Relaxed);
-    now
+    let ratio = unsafe { api!(RedisModule_GetUsedMemoryRatio()) };
+    IN_USE.store(ratio.to_bits(), Ordering::Relaxed);
+    MemoryInUse::of(ratio)
 }
 
 /// How much memory is in use: on the main thread now, on others at the last tick of the server's clock.
@@ -134,11 +129,7 @@ pub fn memory_in_use() -> MemoryInUse {
     if is_main_thread() {
         return look_at_memory();
     }
-    match IN_USE.load(Ordering::Relaxed) {
-        n if n == MemoryInUse::Most as i64 => MemoryInUse::Most,
-        n if n == MemoryInUse::Half as i64 => MemoryInUse::Half,
-        _ => MemoryInUse::Little,
-    }
+    MemoryInUse::of(f32::from_bits(IN_USE.load(Ordering::Relaxed)))
 }
 
 /// One of a list of words.

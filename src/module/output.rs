@@ -144,7 +144,7 @@ pub fn release_scratch() {
     spacers::release();
 }
 
-/// [`release_scratch`], where it has not been used for a while. Called on the main thread, at every tick of the server's clock.
+/// [`release_scratch`], where it has not been used for a while or memory is short. Called on the main thread, at every tick of the server's clock.
 pub fn tick() {
     thread_local! {
         static LAST_LOOK: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -152,9 +152,10 @@ pub fn tick() {
     if LAST_LOOK.get().is_none_or(|last| last.elapsed() >= A_WHILE) {
         LAST_LOOK.set(Some(Instant::now()));
         if memory::is_scratch_idle() {
-            release_scratch();
+            return release_scratch();
         }
-    } else if config::memory_in_use() == MemoryInUse::Most {
+    }
+    if config::memory_in_use() == MemoryInUse::Most {
         release_scratch();
     }
 }

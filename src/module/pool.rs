@@ -20,7 +20,7 @@ use crossbeam_channel::{bounded, Receiver, RecvTimeoutError, Sender};
 use redis_module::raw;
 
 use super::blocked::BlockedClient;
-use super::config::{self, THREADS};
+use super::config::{self, MemoryInUse, THREADS};
 use super::error::Result;
 use super::ffi::log;
 use super::output;
@@ -129,7 +129,7 @@ fn serve(tasks: &Receiver<Task>) {
         let task = loop {
             match tasks.recv_timeout(LOOK) {
                 Err(RecvTimeoutError::Timeout)
-                    if idle_since.elapsed() >= IDLE || !config::memory_in_use().is_little() =>
+                    if idle_since.elapsed() >= IDLE || config::memory_in_use() > MemoryInUse::Little =>
                 {
                     output::release_scratch();
                     break tasks.recv().ok();

@@ -214,7 +214,7 @@ impl Chunks {
         let is_borrowed = |chunk: &Chunk| chunk.keeper().is_some_and(|lent| !lent.is_most());
         self.borrows = self.map.values().any(is_borrowed);
         self.has_lent = self.map.values().any(|chunk| chunk.keeper().is_some());
-        self.idle = if self.has_lent { self.idle_in_strings() } else { 0 };
+        self.count_idle();
     }
 
     fn insert(&mut self, number: u64, chunk: Chunk) {

@@ -140,7 +140,7 @@ impl Array {
             }
         }
         chunks.put(new);
-        chunks.idle = if chunks.has_lent { chunks.idle_in_strings() } else { 0 };
+        chunks.count_idle();
         saved
     }
 

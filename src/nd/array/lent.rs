@@ -36,10 +36,13 @@ impl Chunks {
         loans
     }
 
-    /// What strings take of which these chunks are parts, besides those parts.
-    pub(super) fn idle_in_strings(&self) -> usize {
+    /// Counts what strings take of which these chunks are parts, besides those parts. To be called when a chunk may have left one.
+    pub(super) fn count_idle(&mut self) {
         let idle = |(lent, bytes): (&Lent, usize)| lent.keeper().memory().saturating_sub(lent.memory_of(bytes));
-        Chunks::loans(self.map.values()).into_iter().map(idle).sum()
+        self.idle = match self.has_lent {
+            true => Chunks::loans(self.map.values()).into_iter().map(idle).sum(),
+            false => 0,
+        };
     }
 
     /// Whether a chunk has left a string in which others still are.
@@ -67,7 +70,7 @@ impl Chunks {
                 *chunk = own;
             }
         }
-        self.idle = self.idle_in_strings();
+        self.count_idle();
     }
 
     /// The chunks of elements that stay raw and where they are; nothing where they have to be copied. `small` is the grid of
@@ -122,7 +125,7 @@ impl Chunks {
             self.memory = self.memory + own.memory() - chunk.memory();
             *chunk = own;
         }
-        self.idle = self.idle_in_strings();
+        self.count_idle();
     }
 
     /// `len` bytes from byte `first` of chunk `number` on, where the chunks that hold them lie side by side in one string.

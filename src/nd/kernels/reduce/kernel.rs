@@ -84,6 +84,13 @@ pub(super) struct Seen {
     pub skips_nan: bool,
 }
 
+/// Rows of `len` elements, from a column on: one block, for kernels that go down some columns at a time.
+pub(super) struct Columns<'r, T> {
+    pub rows: &'r [Unaligned<T>],
+    pub len: usize,
+    pub first: usize,
+}
+
 /// Rows of `len` elements that are gone down before the next columns are: few enough to stay in a near cache, where columns that share
 /// its lines find them.
 pub(super) fn depth<T>(len: usize) -> usize {

@@ -15,7 +15,7 @@ use bytemuck::{Pod, Zeroable};
 use half::{bf16, f16};
 use num_complex::{Complex, Complex32, Complex64};
 
-use super::kernel::{Kernel, Seen};
+use super::kernel::{Columns, Kernel, Seen};
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::{Source, Target};
@@ -276,13 +276,6 @@ fn float_rows<T: Source>(cells: &mut [Scaled], rows: &[Unaligned<T>], block: usi
             columns.multiply::<1>(cells, from);
         }
     }
-}
-
-/// Rows of `len` numbers, from a column on: one block.
-struct Columns<'r, T> {
-    rows: &'r [Unaligned<T>],
-    len: usize,
-    first: usize,
 }
 
 impl<T: Source> Columns<'_, T> {

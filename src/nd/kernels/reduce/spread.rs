@@ -16,7 +16,7 @@ use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
 use super::compensated::Compensated;
-use super::kernel::{Kernel, Seen};
+use super::kernel::{Columns, Kernel, Seen};
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::{Source, Target};
@@ -314,13 +314,6 @@ fn rows<T: Source>(cells: &mut [Moments], rows: &[Unaligned<T>], block: usize) {
         strip.put(&mut cells[first..][..width]);
         first += width;
     }
-}
-
-/// Rows of `len` numbers, from a column on: one block.
-struct Columns<'r, T> {
-    rows: &'r [Unaligned<T>],
-    len: usize,
-    first: usize,
 }
 
 impl<T: Source> Columns<'_, T> {

@@ -30,6 +30,7 @@ use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
 
 use super::compensated::Compensated;
+use super::kernel::Columns;
 use super::sum::Total;
 use super::versions::versions;
 use crate::nd::kernels::Unaligned;
@@ -253,13 +254,6 @@ pub(super) fn float_rows<T: Float>(
             rest = after;
         }
     }
-}
-
-/// Rows of `len` numbers, from a column on.
-struct Columns<'r, T> {
-    rows: &'r [Unaligned<T>],
-    len: usize,
-    first: usize,
 }
 
 impl<T: Float> Columns<'_, T> {
