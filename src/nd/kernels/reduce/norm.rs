@@ -13,9 +13,7 @@ use num_complex::{Complex32, Complex64};
 use super::compensated::Compensated;
 use super::kernel::{Kernel, Seen};
 use super::sum::{Total, PIECE};
-#[cfg(target_arch = "x86_64")]
-use super::sum_floats::add_each_avx2;
-use super::sum_floats::{add_each, blocks, float_rows, float_totals, short_runs, spans, Float, Loops, ROWS};
+use super::sum_floats::{blocks, float_rows, float_totals, short_runs, spans, Float, Loops, ROWS};
 use super::versions::versions;
 use crate::nd::dtype::{Bool8, Element};
 use crate::nd::kernels::cast::{Source, Target};

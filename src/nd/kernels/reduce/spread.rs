@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use bytemuck::{Pod, Zeroable};
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
+use smallvec::SmallVec;
 
 use super::compensated::Compensated;
 use super::kernel::{Columns, Kernel, Seen};
@@ -37,8 +38,11 @@ const AT_ONCE: usize = 16;
 /// Rows that make one block, and those whose differences are added one after the other.
 const ROWS: usize = 128;
 const GROUP: usize = 32;
-/// Columns of which many blocks are merged before the next columns are.
-const STRIP: usize = 256;
+/// Columns of which many blocks are merged before the next columns are: a block's rows are read from end to end, so that they
+/// come soon from memory, and are near when they are gone down.
+const STRIP: usize = 1024;
+/// Rows that are read side by side.
+const DEEP: usize = 16;
 
 /// Count, mean and sum of squared differences from it.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -125,31 +129,35 @@ fn about_mean(sum: f64, mean: f64, squares: f64) -> f64 {
     }
 }
 
-/// The moments of some columns that have seen as many elements as one another, each figure by itself, for wide registers.
-struct Strip {
+/// The moments of some columns that have seen as many elements as one another, each figure by itself for wide registers.
+struct Strip<'f> {
     count: f64,
-    means: [f64; STRIP],
-    rests: [f64; STRIP],
-    sums: [f64; STRIP],
-    lost: [f64; STRIP],
+    means: &'f mut [f64],
+    rests: &'f mut [f64],
+    sums: &'f mut [f64],
+    lost: &'f mut [f64],
+    /// The pivots of the block at hand.
+    pivots: &'f mut [f64],
 }
 
-impl Strip {
-    /// Those of the first cells that are alike, and how many they are.
+impl<'f> Strip<'f> {
+    /// Figures of a column.
+    const FIGURES: usize = 5;
+
+    /// Those of the first cells that are alike.
     #[inline(always)]
-    fn of(cells: &[Moments]) -> (Strip, usize) {
-        let none = [0.0; STRIP];
-        let mut strip = Strip { count: cells[0].count, means: none, rests: none, sums: none, lost: none };
-        let mut width = 0;
-        for (i, cell) in cells.iter().take(STRIP).enumerate() {
-            if cell.count != strip.count {
-                break;
-            }
-            (strip.means[i], strip.rests[i]) = (cell.mean.near, cell.mean.rest);
-            (strip.sums[i], strip.lost[i]) = (cell.m2.sum, cell.m2.lost);
-            width += 1;
+    fn of(cells: &[Moments], figures: &'f mut [f64]) -> Strip<'f> {
+        let count = cells[0].count;
+        let width = cells.iter().take(STRIP).take_while(|cell| cell.count == count).count();
+        let (means, rest) = figures.split_at_mut(width);
+        let (rests, rest) = rest.split_at_mut(width);
+        let (sums, rest) = rest.split_at_mut(width);
+        let (lost, rest) = rest.split_at_mut(width);
+        for (i, cell) in cells[..width].iter().enumerate() {
+            (means[i], rests[i]) = (cell.mean.near, cell.mean.rest);
+            (sums[i], lost[i]) = (cell.m2.sum, cell.m2.lost);
         }
-        (strip, width)
+        Strip { count, means, rests, sums, lost, pivots: &mut rest[..width] }
     }
 
     #[inline(always)]
@@ -300,15 +308,19 @@ fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[Unali
 #[inline(always)]
 fn rows<T: Source>(cells: &mut [Moments], rows: &[Unaligned<T>], block: usize) {
     let len = cells.len();
-    let mut scratch = [0.0; ROWS * AT_ONCE];
+    // Made in place: moving it would take longer than a block of short rows.
+    let mut figures: SmallVec<[f64; Strip::FIGURES * STRIP]> = SmallVec::new();
+    figures.resize(Strip::FIGURES * len.min(STRIP), 0.0);
     let mut first = 0;
     while first < len {
-        let (mut strip, width) = Strip::of(&cells[first..]);
+        let mut strip = Strip::of(&cells[first..], &mut figures);
+        let width = strip.means.len();
         for rows in rows.chunks(block * len) {
             let columns = Columns { rows, len, first };
-            let from = columns.merge::<AT_ONCE>(&mut strip, 0, width, &mut scratch);
-            let from = columns.merge::<4>(&mut strip, from, width, &mut scratch);
-            columns.merge::<1>(&mut strip, from, width, &mut scratch);
+            columns.pivots(strip.pivots);
+            let from = columns.merge::<AT_ONCE>(&mut strip, 0);
+            let from = columns.merge::<4>(&mut strip, from);
+            columns.merge::<1>(&mut strip, from);
             strip.count += columns.count();
         }
         strip.put(&mut cells[first..][..width]);
@@ -321,48 +333,70 @@ impl<T: Source> Columns<'_, T> {
         (self.rows.len() / self.len) as f64
     }
 
-    /// Merges columns into a strip of `width`, `N` at a time as long as there are so many, and answers which comes next. The second
-    /// look is at a copy: rows whose length is a power of 2 would push one another out of the cache.
+    /// A number near the mean of each column. Goes along the rows, some side by side.
     #[inline(always)]
-    fn merge<const N: usize>(
-        &self,
-        strip: &mut Strip,
-        from: usize,
-        width: usize,
-        scratch: &mut [f64; ROWS * AT_ONCE],
-    ) -> usize {
+    fn pivots(&self, pivots: &mut [f64]) {
+        pivots.fill(0.0);
+        for rows in self.rows.chunks(DEEP * self.len) {
+            let columns = Columns { rows, ..*self };
+            let from = columns.add_to::<AT_ONCE>(pivots, 0);
+            let from = columns.add_to::<4>(pivots, from);
+            columns.add_to::<1>(pivots, from);
+        }
         let count = self.count();
-        let kept = &mut scratch.as_chunks_mut::<N>().0[..self.rows.len() / self.len];
+        for (pivot, number) in pivots.iter_mut().zip(&self.rows[self.first..]) {
+            let mean = *pivot / count;
+            // The sum may overflow where the elements do not.
+            *pivot = if mean.abs() < f64::INFINITY { mean } else { number.get().cast() };
+        }
+    }
+
+    /// Adds rows to sums, `N` columns at a time as long as there are so many, and answers which comes next.
+    #[inline(always)]
+    fn add_to<const N: usize>(&self, sums: &mut [f64], from: usize) -> usize {
         let mut at = from;
-        while at + N <= width {
-            let mut pivots = [0.0; N];
-            for (row, kept) in self.rows.chunks_exact(self.len).zip(&mut *kept) {
+        for sums in sums[from..].as_chunks_mut::<N>().0 {
+            let mut own = *sums;
+            let mut rest = self.rows;
+            while let Some((row, after)) = rest.split_at_checked(self.len) {
                 let numbers: &[Unaligned<T>; N] = &row[self.first + at..].as_chunks().0[0];
                 for i in 0..N {
-                    kept[i] = numbers[i].get().cast();
-                    pivots[i] += kept[i];
+                    own[i] += numbers[i].get().cast::<f64>();
                 }
+                rest = after;
             }
-            let firsts = kept[0];
-            for i in 0..N {
-                let mean = pivots[i] / count;
-                // The sum may overflow where the elements do not.
-                pivots[i] = if mean.abs() < f64::INFINITY { mean } else { firsts[i] };
-            }
+            *sums = own;
+            at += N;
+        }
+        at
+    }
+
+    /// Merges columns into a strip, `N` at a time as long as there are so many, and answers which comes next.
+    #[inline(always)]
+    fn merge<const N: usize>(&self, strip: &mut Strip, from: usize) -> usize {
+        let count = self.count();
+        let mut at = from;
+        while at + N <= strip.means.len() {
+            let pivots: [f64; N] = strip.pivots[at..].as_chunks().0[0];
             let (mut sums, mut squares) = ([0.0; N], [0.0; N]);
-            for group in kept.chunks(GROUP) {
+            let mut rest = self.rows;
+            while !rest.is_empty() {
+                let (mut group, after) = rest.split_at(rest.len().min(GROUP * self.len));
                 let (mut own_sums, mut own_squares) = ([0.0; N], [0.0; N]);
-                for numbers in group {
+                while let Some((row, after)) = group.split_at_checked(self.len) {
+                    let numbers: &[Unaligned<T>; N] = &row[self.first + at..].as_chunks().0[0];
                     for i in 0..N {
-                        let d = numbers[i] - pivots[i];
+                        let d = numbers[i].get().cast::<f64>() - pivots[i];
                         own_sums[i] += d;
                         own_squares[i] += d * d;
                     }
+                    group = after;
                 }
                 for i in 0..N {
                     sums[i] += own_sums[i];
                     squares[i] += own_squares[i];
                 }
+                rest = after;
             }
             strip.merge(at, count, &pivots, &sums, &squares);
             at += N;

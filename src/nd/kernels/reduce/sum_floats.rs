@@ -28,8 +28,9 @@ use std::hint::black_box;
 use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::{Complex32, Complex64};
+use smallvec::SmallVec;
 
-use super::compensated::Compensated;
+use super::compensated::{two_sum, Compensated};
 use super::kernel::Columns;
 use super::sum::Total;
 use super::versions::versions;
@@ -44,10 +45,12 @@ const BLOCK: usize = 512;
 /// Rows that are added one after the other, and those that are added before the cells are touched.
 const GROUP: usize = 16;
 pub(super) const ROWS: usize = 4 * GROUP;
-/// Columns of rows that are gone down at a time: their sums fill four registers.
+/// Columns that are added at a time: their sums fill four registers.
 const COLUMNS: usize = 16;
 /// Columns of which many blocks are added before the next columns are: their cells stay in the nearest cache.
 const STRIP: usize = 1024;
+/// Rows that are read side by side.
+const DEEP: usize = GROUP;
 
 /// What is added as float64.
 pub(super) trait Float: Pod {
@@ -235,90 +238,188 @@ fn merge<const PARTS: usize>(cells: &mut [Compensated; PARTS], others: &[Compens
 
 /// Adds blocks of so many rows each, at most [`ROWS`], to cells.
 #[inline(always)]
-pub(super) fn float_rows<T: Float>(
-    cells: &mut [Compensated],
-    rows: &[Unaligned<T>],
-    block: usize,
-    add: impl Fn(&mut [Compensated; COLUMNS], &[f64; COLUMNS]),
-) {
+pub(super) fn float_rows<T: Float>(cells: &mut [Compensated], rows: &[Unaligned<T>], block: usize) {
     let len = cells.len();
-    for (strip, cells) in cells.chunks_mut(STRIP).enumerate() {
-        // Not `chunks`, here and below: it divides, which takes as long as a few rows.
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let (rows, after) = rest.split_at(rest.len().min(block * len));
-            let columns = Columns { rows, len, first: strip * STRIP };
-            let from = columns.add::<COLUMNS>(cells, 0, &add);
-            let from = columns.add::<4>(cells, from, add_each);
-            columns.add::<1>(cells, from, add_each);
-            rest = after;
-        }
+    let mut columns = Columns { rows, len, first: 0 };
+    let (whole, tail) = cells.split_at_mut(len / COLUMNS * COLUMNS);
+    // Made in place: moving it would take longer than a block of short rows.
+    let mut figures: SmallVec<[f64; Strip::FIGURES * STRIP]> = SmallVec::new();
+    figures.resize(Strip::FIGURES * whole.len().min(STRIP), 0.0);
+    for cells in whole.chunks_mut(STRIP) {
+        let mut strip = Strip::of(cells, &mut figures);
+        strip.add_blocks(&columns, block);
+        strip.put(cells);
+        columns.first += cells.len();
+    }
+    // Not `chunks`, here and below: it divides, which takes as long as a few rows.
+    let mut rest = if tail.is_empty() { &[] } else { rows };
+    while !rest.is_empty() {
+        let (rows, after) = rest.split_at(rest.len().min(block * len));
+        let columns = Columns { rows, ..columns };
+        let from = columns.add::<4>(tail, 0);
+        match tail.len() - from {
+            3 => columns.add::<3>(tail, from),
+            2 => columns.add::<2>(tail, from),
+            _ => columns.add::<1>(tail, from),
+        };
+        rest = after;
     }
 }
 
 impl<T: Float> Columns<'_, T> {
-    /// Goes down rows, `N` columns at a time as long as there are cells for so many, and answers which cell comes next.
+    /// Goes down the rows of a block, `N` columns at a time as long as there are cells for so many, and answers which cell comes next.
     #[inline(always)]
-    fn add<const N: usize>(
-        &self,
-        cells: &mut [Compensated],
-        from: usize,
-        add: impl Fn(&mut [Compensated; N], &[f64; N]),
-    ) -> usize {
+    fn add<const N: usize>(&self, cells: &mut [Compensated], from: usize) -> usize {
         let len = self.len;
         let mut at = from;
         for cells in cells[from..].as_chunks_mut::<N>().0 {
             let mut totals = [0.0; N];
             let mut rest = self.rows;
             while !rest.is_empty() {
-                let (mut group, after) = rest.split_at(rest.len().min(GROUP * len));
-                let mut sums = [0.0; N];
-                while let Some((row, after)) = group.split_at_checked(len) {
-                    let numbers: &[Unaligned<T>; N] = &row[self.first + at..].as_chunks().0[0];
-                    add_lanes(&mut sums, numbers);
-                    group = after;
-                }
-                for (total, sum) in totals.iter_mut().zip(&sums) {
-                    *total += *sum;
-                }
+                let (rows, after) = rest.split_at(rest.len().min(GROUP * len));
+                add_sums(&mut totals, &Columns { rows, len, first: self.first + at }.down([0.0; N]));
                 rest = after;
             }
-            add(cells, &totals);
+            for (cell, x) in cells.iter_mut().zip(totals) {
+                cell.add_number(x);
+            }
             at += N;
         }
         at
     }
-}
 
-/// Adds a number to each cell.
-#[inline(always)]
-pub(super) fn add_each<const N: usize>(cells: &mut [Compensated; N], numbers: &[f64; N]) {
-    for (cell, x) in cells.iter_mut().zip(numbers) {
-        cell.add_number(*x);
+    /// Adds the first `N` columns to sums, one row after the other.
+    #[inline(always)]
+    fn down<const N: usize>(&self, sums: [f64; N]) -> [f64; N] {
+        let mut sums = sums;
+        let mut rest = self.rows;
+        while let Some((row, after)) = rest.split_at_checked(self.len) {
+            let numbers: &[Unaligned<T>; N] = &row[self.first..].as_chunks().0[0];
+            add_lanes(&mut sums, numbers);
+            rest = after;
+        }
+        sums
     }
 }
 
-/// [`add_each`], four cells at a time: the compiler would take sums and losses apart in twice as many steps. In the loop down
-/// the rows, it is done while the next rows are on their way from memory.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-#[inline]
-pub(super) fn add_each_avx2(cells: &mut [Compensated; COLUMNS], numbers: &[f64; COLUMNS]) {
-    use std::arch::x86_64::{
-        __m256d, _mm256_add_pd, _mm256_permute4x64_pd, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd,
-    };
-    for (cells, numbers) in cells.as_chunks_mut::<4>().0.iter_mut().zip(numbers.as_chunks::<4>().0) {
-        let [first, second]: [__m256d; 2] = bytemuck::cast(*cells);
-        // The cells 0, 2, 1, 3.
-        let (sum, lost) = (_mm256_unpacklo_pd(first, second), _mm256_unpackhi_pd(first, second));
-        let x = _mm256_permute4x64_pd::<0b11_01_10_00>(bytemuck::cast(*numbers));
-        // As `two_sum`.
-        let total = _mm256_add_pd(sum, x);
-        let of_x = _mm256_sub_pd(total, sum);
-        let of_sum = _mm256_sub_pd(total, of_x);
-        let rounded = _mm256_add_pd(_mm256_sub_pd(sum, of_sum), _mm256_sub_pd(x, of_x));
-        let lost = _mm256_add_pd(lost, rounded);
-        *cells = bytemuck::cast([_mm256_unpacklo_pd(total, lost), _mm256_unpackhi_pd(total, lost)]);
+#[inline(always)]
+fn add_sums<const N: usize>(totals: &mut [f64; N], sums: &[f64; N]) {
+    for (total, sum) in totals.iter_mut().zip(sums) {
+        *total += *sum;
+    }
+}
+
+/// The cells of some columns, a multiple of [`COLUMNS`], each figure by itself for wide registers.
+struct Strip<'f> {
+    sums: &'f mut [f64],
+    lost: &'f mut [f64],
+    /// What the rows of a block come to: those of its complete groups, and those of the group that is not.
+    groups: &'f mut [f64],
+    group: &'f mut [f64],
+}
+
+/// Where in its block a run of rows lies.
+#[derive(Clone, Copy)]
+struct Stage {
+    follows_groups: bool,
+    continues_group: bool,
+    ends: Ends,
+}
+
+/// What is complete after a run of rows.
+#[derive(Clone, Copy)]
+enum Ends {
+    Nothing,
+    Group,
+    Block,
+}
+
+impl<'f> Strip<'f> {
+    /// Figures of a column.
+    const FIGURES: usize = 4;
+
+    #[inline(always)]
+    fn of(cells: &[Compensated], figures: &'f mut [f64]) -> Strip<'f> {
+        let width = cells.len();
+        let (sums, rest) = figures.split_at_mut(width);
+        let (lost, rest) = rest.split_at_mut(width);
+        let (groups, rest) = rest.split_at_mut(width);
+        for (cell, (sum, lost)) in cells.iter().zip(sums.iter_mut().zip(&mut *lost)) {
+            (*sum, *lost) = (cell.sum, cell.lost);
+        }
+        Strip { sums, lost, groups, group: &mut rest[..width] }
+    }
+
+    #[inline(always)]
+    fn put(&self, cells: &mut [Compensated]) {
+        for (cell, (sum, lost)) in cells.iter_mut().zip(self.sums.iter().zip(&*self.lost)) {
+            *cell = Compensated { sum: *sum, lost: *lost };
+        }
+    }
+
+    /// Adds blocks of so many rows each.
+    ///
+    /// Some rows are read side by side, from end to end: a processor fetches such streams sooner than a piece of each of many rows.
+    #[inline(always)]
+    fn add_blocks<T: Float>(&mut self, columns: &Columns<'_, T>, block: usize) {
+        let Columns { rows: mut rest, len, .. } = *columns;
+        // Rows a power of 2 apart push one another out of the nearest cache.
+        let most = if (len * size_of::<T>()).is_multiple_of(512) { DEEP / 2 } else { DEEP };
+        let mut left = rest.len() / len;
+        // The next row of the block.
+        let mut at = 0;
+        while left > 0 {
+            let height = block.min(at + left);
+            // Of few rows, so many blocks at once that cells are read and written once for all of them.
+            let few = (most / block * block).min(left);
+            let deep = if block <= most / 2 { few } else { most.min(GROUP - at % GROUP).min(height - at) };
+            let end = at + deep;
+            let ends = match end {
+                _ if end >= height => Ends::Block,
+                _ if end.is_multiple_of(GROUP) => Ends::Group,
+                _ => Ends::Nothing,
+            };
+            let (rows, after) = rest.split_at(deep * len);
+            let stage = Stage { follows_groups: at >= GROUP, continues_group: !at.is_multiple_of(GROUP), ends };
+            self.add(&Columns { rows, ..*columns }, block, stage);
+            at = if matches!(ends, Ends::Block) { 0 } else { end };
+            left -= deep;
+            rest = after;
+        }
+    }
+
+    /// Adds rows of one block, or of blocks of so many rows each.
+    #[inline(always)]
+    fn add<T: Float>(&mut self, columns: &Columns<'_, T>, block: usize, stage: Stage) {
+        let Columns { rows, len, first } = *columns;
+        let cells = self.sums.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(self.lost.as_chunks_mut::<COLUMNS>().0);
+        let parts = self.groups.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(self.group.as_chunks_mut::<COLUMNS>().0);
+        let places = (first..).step_by(COLUMNS);
+        for (((sums, lost), (groups, group)), first) in cells.zip(parts).zip(places) {
+            let begin = if stage.continues_group { *group } else { [0.0; COLUMNS] };
+            match stage.ends {
+                Ends::Nothing => *group = Columns { rows, len, first }.down(begin),
+                Ends::Group if !stage.follows_groups => *groups = Columns { rows, len, first }.down(begin),
+                Ends::Group => add_sums(groups, &Columns { rows, len, first }.down(begin)),
+                Ends::Block => {
+                    // Copies, which the compiler keeps in registers.
+                    let (mut own_sums, mut own_lost) = (*sums, *lost);
+                    let mut rest = rows;
+                    while !rest.is_empty() {
+                        let (rows, after) = rest.split_at(rest.len().min(block * len));
+                        let mut total = Columns { rows, len, first }.down(begin);
+                        if stage.follows_groups {
+                            add_sums(&mut total, groups);
+                        }
+                        for i in 0..COLUMNS {
+                            (own_sums[i], own_lost[i]) = two_sum(own_sums[i], own_lost[i], total[i]);
+                        }
+                        rest = after;
+                    }
+                    (*sums, *lost) = (own_sums, own_lost);
+                }
+            }
+        }
     }
 }
 
@@ -329,9 +430,7 @@ macro_rules! float_totals {
             fn $spans(cells: &mut [Compensated; 1], run: &[Unaligned<$t>]) -> usize = spans(cells, run);
             fn $blocks(cells: &mut [Compensated; 1], rest: &[Unaligned<$t>]) = blocks(cells, rest);
             fn $short(cells: &mut [[Compensated; 1]], runs: &[Unaligned<$t>], len: usize) = short_runs(cells, runs, len);
-            fn $rows(cells: &mut [Compensated], rows: &[Unaligned<$t>], block: usize) =
-                float_rows(cells, rows, block, add_each),
-                avx2 = float_rows(cells, rows, block, |cells, numbers| add_each_avx2(cells, numbers));
+            fn $rows(cells: &mut [Compensated], rows: &[Unaligned<$t>], block: usize) = float_rows(cells, rows, block);
         }
         const $loops: Loops<$t, 1> = Loops { spans: $spans, blocks: $blocks, short_runs: $short };
         impl Total<$t> for Compensated {
