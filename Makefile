@@ -28,7 +28,6 @@ stop: ## stops the server of `make run`
 	@tools/run.sh stop
 
 test: venv ## runs every test, after all set-up
-	cargo test --locked --no-default-features --test formats
 	cargo test --locked $(ARGS)
 
 test-long: venv ## runs what takes gigabytes and minutes: arrays above 512 MB

@@ -1,47 +1,75 @@
 //! The file formats against bytes recorded from NumPy and pyarrow (`tests/golden/record_formats.py`), and against
 //! every truncation and bit flip of them.
 //!
-//! The test watches the allocator, so it runs on the library alone: `cargo test --no-default-features --test formats`.
+//! What is asked of the allocator is watched: the library takes the server's where its pointers are set, and here they are set to
+//! functions that pass every call on to the system's.
 
-#![cfg(not(feature = "module"))]
+#![cfg(feature = "module")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::path::PathBuf;
 
+use redis_module::raw;
 use redis_ndarray::nd::dtype::Dtype;
 use redis_ndarray::nd::error::{Error, Result};
 use redis_ndarray::nd::format::{arrow, json, npy, npz, text, Dense, Elements};
 use redis_ndarray::nd::scalar::{Number, Scalar};
 use redis_ndarray::nd::shape::Shape;
 
-/// The system's allocator, keeping the largest size this thread asked for.
-struct Watched;
-
 thread_local! {
+    /// The largest size that this thread asked for.
     static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is passed on unchanged; the counter is a plain cell without a destructor.
-unsafe impl GlobalAlloc for Watched {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.set(LARGEST.get().max(layout.size()));
-        // SAFETY: the caller's promises are the system's.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LARGEST.set(LARGEST.get().max(size));
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
+fn watch(size: usize) {
+    LARGEST.set(LARGEST.get().max(size));
+}
+
+unsafe extern "C" fn alloc(size: usize) -> *mut c_void {
+    watch(size);
+    // SAFETY: any size may be asked for.
+    unsafe { libc::malloc(size) }
+}
+
+unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    watch(count * size);
+    // SAFETY: any size may be asked for.
+    unsafe { libc::calloc(count, size) }
+}
+
+unsafe extern "C" fn realloc(at: *mut c_void, size: usize) -> *mut c_void {
+    watch(size);
+    // SAFETY: `at` is of one of these functions, or of the system's allocator, which is the same one.
+    unsafe { libc::realloc(at, size) }
+}
+
+unsafe extern "C" fn free(at: *mut c_void) {
+    // SAFETY: as above.
+    unsafe { libc::free(at) }
+}
+
+/// Sets the pointers, before the program has a second thread.
+extern "C" fn watch_all() {
+    // SAFETY: nothing else reads them yet; the functions keep the promises of the server's.
+    unsafe {
+        raw::RedisModule_TryAlloc = Some(alloc);
+        raw::RedisModule_TryCalloc = Some(calloc);
+        raw::RedisModule_TryRealloc = Some(realloc);
+        raw::RedisModule_Free = Some(free);
     }
 }
 
-#[global_allocator]
-static ALLOCATOR: Watched = Watched;
+#[used]
+#[link_section = ".init_array"]
+static AT_START: extern "C" fn() = watch_all;
+
+#[test]
+fn what_is_asked_of_the_allocator_is_seen() {
+    LARGEST.set(0);
+    let bytes = std::hint::black_box(vec![1u8; 12_345]);
+    assert!(LARGEST.get() >= bytes.len(), "{} bytes were seen", LARGEST.get());
+}
 
 /// No damaged sample may ask for more at once: samples are a few KiB.
 const MOST: usize = 4 << 20;
@@ -114,10 +142,7 @@ fn headers_are_the_bytes_that_numpy_writes() {
         }
     }
     let refused = npy::header(Dtype::BFloat16, &Shape::scalar()).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "DTYPE NPY cannot carry bfloat16 (BLOB carries it; ND.GET casts with DTYPE float32)"
-    );
+    assert_eq!(refused.to_string(), "DTYPE NPY takes no bfloat16 (BLOB carries it; ND.GET casts with DTYPE float32)");
     let widest = Shape::new(&[1; 64]).unwrap();
     assert_eq!(
         Dense {
@@ -153,7 +178,7 @@ fn arrow_messages_read_back() {
         }
     }
     let refused = arrow::prefix(Dtype::Bool, &Shape::scalar()).unwrap_err();
-    assert_eq!(refused.to_string(), "DTYPE ARROW cannot carry bool (BLOB carries it; ND.GET casts with DTYPE uint8)");
+    assert_eq!(refused.to_string(), "DTYPE ARROW takes no bool (BLOB carries it; ND.GET casts with DTYPE uint8)");
 }
 
 /// Every prefix and every single-bit change of `file`.

@@ -12,10 +12,22 @@ pub type Result<T, E = Refusal> = std::result::Result<T, E>;
 pub enum Refusal {
     /// The library's reason.
     Library(nd::error::Error),
+    /// The library's reason, about one of several keys.
+    OfKey {
+        /// The key, cut for display.
+        key: String,
+        /// The reason.
+        why: Box<nd::error::Error>,
+    },
     /// The key holds another type.
     WrongType,
-    /// A write, or a batch, needs a key that is missing.
+    /// A write needs a key that is missing.
     NoKey {
+        /// The key, cut for display.
+        key: String,
+    },
+    /// A row of a batch is missing, and nothing was said to stand for it.
+    NoRow {
         /// The key, cut for display.
         key: String,
     },
@@ -31,6 +43,16 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Says which of several keys the library's reason is about.
+    pub fn of_key(self, key: &[u8]) -> Refusal {
+        match self {
+            Refusal::Library(why) => Refusal::OfKey { key: nd::error::quoted(key), why: Box::new(why) },
+            other => other,
+        }
+    }
+}
+
 impl From<nd::error::Error> for Refusal {
     fn from(e: nd::error::Error) -> Refusal {
         Refusal::Library(e)
@@ -41,8 +63,16 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Library(e) => e.fmt(f),
+            Refusal::OfKey { key, why } => {
+                let text = why.to_string();
+                let (code, sentence) = text.split_once(' ').unwrap_or((&text, ""));
+                write!(f, "{code} key '{key}': {sentence}")
+            }
             Refusal::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
             Refusal::NoKey { key } => write!(f, "NOKEY key '{key}' does not exist"),
+            Refusal::NoRow { key } => {
+                write!(f, "NOKEY key '{key}' does not exist (FILL says what is to stand for such rows)")
+            }
             Refusal::NoneOfKeys { keys } => {
                 write!(f, "NOKEY none of the {keys} keys exists, so the shape of a row is not known")
             }

@@ -26,7 +26,7 @@ pub enum Error {
         /// Words that may stand in the place of a dtype.
         or: &'static [&'static str],
     },
-    /// A dtype that a format or an operation cannot carry.
+    /// A dtype that a format or an operation does not take.
     UnsupportedDtype {
         /// The dtype.
         dtype: Dtype,
@@ -62,6 +62,15 @@ pub enum Error {
         /// That one's dtype.
         dtype: Dtype,
     },
+    /// The result of an operator, which the array it is to be written to cannot take.
+    Outcome {
+        /// The operator's word.
+        operator: &'static str,
+        /// The dtype it makes.
+        made: Dtype,
+        /// The array's dtype.
+        target: Dtype,
+    },
     /// An operator that a dtype has no meaning for.
     Operation {
         /// The operator's word.
@@ -76,6 +85,8 @@ pub enum Error {
     ShapeSyntax {
         /// What was given, cut for display.
         given: String,
+        /// Whether one length may be open.
+        may_be_open: bool,
     },
     /// More dimensions than an array may have.
     Rank {
@@ -322,6 +333,7 @@ impl Error {
             | UnsupportedDtype { .. }
             | UnknownDescriptor { .. }
             | Cast { .. }
+            | Outcome { .. }
             | Operation { .. }
             | StackDtype { .. } => "DTYPE",
             ShapeSyntax { .. }
@@ -403,7 +415,7 @@ impl fmt::Display for Error {
                 }
                 f.write_str(")")
             }
-            UnsupportedDtype { dtype, by, hint } => write!(f, "{by} cannot carry {dtype} ({hint})"),
+            UnsupportedDtype { dtype, by, hint } => write!(f, "{by} takes no {dtype} ({hint})"),
             UnknownDescriptor { format, given } => {
                 write!(
                     f,
@@ -411,9 +423,14 @@ impl fmt::Display for Error {
                 )
             }
             Cast { from, to, rule } => write!(f, "cannot cast {from} to {to} under the rule '{rule}'"),
+            Outcome { operator, made, target } => write!(
+                f,
+                "{operator} makes {made}, which {target} cannot take under the rule 'same_kind' (ND.ASTYPE changes the array's dtype)"
+            ),
             Operation { operator, dtype, hint } => write!(f, "{operator} has no meaning for {dtype} ({hint})"),
-            ShapeSyntax { given } => {
-                write!(f, "'{given}' is not a shape (write lengths as 3,4 or 5, and () for a scalar)")
+            ShapeSyntax { given, may_be_open } => {
+                let open = if *may_be_open { ", -1 for one that follows from the others" } else { "" };
+                write!(f, "'{given}' is not a shape (write lengths as 3,4 or 5{open}, and () for a scalar)")
             }
             Rank { ndim } => write!(f, "{ndim} dimensions given, at most {} are allowed", super::shape::MAX_NDIM),
             TooManyElements { shape, dtype } => {
@@ -428,7 +445,7 @@ impl fmt::Display for Error {
             Ragged { at, what } => write!(f, "ragged nested lists at byte {at}: {what}"),
             StackDtype { place, given, first, dtype } => write!(
                 f,
-                "array {place} is {given}, array {first} is {dtype} (use DTYPE to say what they are to become)"
+                "row {place} is {given}, row {first} is {dtype} (use DTYPE to say what they are to become)"
             ),
             StackShape { place, given, first, expected } => {
                 write!(

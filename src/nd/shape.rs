@@ -43,7 +43,7 @@ impl Shape {
     pub fn parse(text: &[u8]) -> Result<Shape> {
         match Shape::parse_plain(text) {
             Some(shape) => Ok(shape), // what most clients send
-            None => Shape::parse_lengths(text, |_| false),
+            None => Shape::parse_lengths(text, None),
         }
     }
 
@@ -66,9 +66,10 @@ impl Shape {
         (digits > 0).then(|| Shape(SmallVec::from_buf_and_len(dims, ndim + 1)))
     }
 
-    /// [`Shape::parse`] of text that may have `-1` for the axes that `open` takes; their lengths are 1.
-    fn parse_lengths(text: &[u8], mut open: impl FnMut(usize) -> bool) -> Result<Shape> {
-        let syntax = || Error::ShapeSyntax { given: quoted(text) };
+    /// [`Shape::parse`] of text that may have one `-1` where there is a place to say for which axis; its length is 1.
+    fn parse_lengths(text: &[u8], mut open: Option<&mut Option<usize>>) -> Result<Shape> {
+        let may_be_open = open.is_some();
+        let syntax = || Error::ShapeSyntax { given: quoted(text), may_be_open };
         let mut inner = text.trim_ascii();
         let in_parentheses = inner.first() == Some(&b'(');
         if in_parentheses {
@@ -83,7 +84,8 @@ impl Shape {
         let mut ndim = 0usize;
         for part in inner.split(|&c| c == separator) {
             let mut part = part.trim_ascii();
-            if part == b"-1" && open(ndim) {
+            if let (b"-1", Some(open @ None)) = (part, open.as_deref_mut()) {
+                *open = Some(ndim);
                 part = b"1";
             }
             if part.is_empty() || part.len() > 20 || !part.iter().all(u8::is_ascii_digit) {
@@ -190,7 +192,7 @@ impl OpenShape {
     /// As [`Shape::parse`]; `SHAPE` for a second `-1`.
     pub fn parse(text: &[u8]) -> Result<OpenShape> {
         let mut open = None;
-        let shape = Shape::parse_lengths(text, |axis| open.is_none() && open.replace(axis).is_none())?;
+        let shape = Shape::parse_lengths(text, Some(&mut open))?;
         Ok(OpenShape { shape, open })
     }
 

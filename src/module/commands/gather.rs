@@ -100,7 +100,7 @@ impl Command for Gather {
                 if stack.row.is_none() && call.plan.cost(array).is_long() {
                     return Ok(true);
                 }
-                stack.add(array, i).map(|()| false)
+                stack.add(array, key.bytes(), i).map(|()| false)
             })?;
             if is_long {
                 drop(stack);
@@ -116,7 +116,7 @@ impl Call<'_> {
     fn missing(&self, key: &Key<'_>) -> Result<()> {
         match self.fill {
             Some(_) => Ok(()),
-            None => Err(Refusal::NoKey { key: quoted(key.bytes()) }),
+            None => Err(Refusal::NoRow { key: quoted(key.bytes()) }),
         }
     }
 }
@@ -130,17 +130,17 @@ fn long(call: Call<'_>, db: &Db<'_>) -> Result<()> {
         match &array {
             None => call.missing(key)?,
             Some(array) => {
-                Row::fit(&mut row, array, &call.plan, i)?;
+                Row::fit(&mut row, array, &call.plan, key.bytes(), i)?;
                 cost = cost.max(call.plan.cost(array));
             }
         }
-        arrays.push(array);
+        arrays.push((key.bytes().to_vec(), array));
     }
     let (plan, fill) = (call.plan, call.fill.map(<[u8]>::to_vec));
     db.finish(cost, move |reply| {
         let mut stack = Stack::new(&plan);
-        for (i, array) in arrays.iter().enumerate() {
-            array.as_ref().map_or(Ok(()), |array| stack.add(array, i))?;
+        for (i, (key, array)) in arrays.iter().enumerate() {
+            array.as_ref().map_or(Ok(()), |array| stack.add(array, key, i))?;
         }
         stack.reply(fill.as_deref(), reply)
     })
@@ -174,8 +174,8 @@ impl<'p> Stack<'p> {
     }
 
     /// Copies the row of the array at this place.
-    fn add(&mut self, array: &Array, place: usize) -> Result<()> {
-        let row = Row::fit(&mut self.row, array, self.plan, place)?;
+    fn add(&mut self, array: &Array, key: &[u8], place: usize) -> Result<()> {
+        let row = Row::fit(&mut self.row, array, self.plan, key, place)?;
         row.copy(array, self.rows.bytes(self.plan.n * row.nbytes)?, place)?;
         self.there[place] = 1;
         Ok(())
@@ -217,13 +217,18 @@ struct Row {
 
 impl Row {
     /// The row of another array, or of the first.
-    fn fit<'r>(row: &'r mut Option<Row>, array: &Array, plan: &Plan, place: usize) -> Result<&'r Row> {
+    fn fit<'r>(row: &'r mut Option<Row>, array: &Array, plan: &Plan, key: &[u8], place: usize) -> Result<&'r Row> {
+        let of_key = |refusal: Refusal| refusal.of_key(key);
         match row {
             Some(row) => {
-                row.check(array, plan, place)?;
+                row.check(array, plan, place).map_err(of_key)?;
                 Ok(row)
             }
-            none => Ok(none.insert(Row::of(array, plan, place)?)),
+            none => {
+                let first = Row::of(array, plan, place).map_err(of_key)?;
+                check_bytes("the reply", plan.n * first.nbytes, &config::MAX_RESULT_BYTES)?;
+                Ok(none.insert(first))
+            }
         }
     }
 
@@ -240,7 +245,6 @@ impl Row {
             stacked.push(*length)?;
         }
         let (_, nbytes) = stacked.size_and_bytes(dtype)?;
-        check_bytes("the reply", nbytes, &config::MAX_RESULT_BYTES)?;
         Ok(Row { source, selection, shape, from, dtype, nbytes: nbytes / plan.n, stacked, place })
     }
 

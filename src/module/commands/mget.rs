@@ -80,24 +80,29 @@ impl Command for Mget {
                 parts.push(None);
                 continue;
             };
-            let selection = call.index.as_ref().map(|index| super::slice::resolve(&array, index)).transpose()?;
+            let selection = call.index.as_ref().map(|index| super::slice::resolve(&array, index)).transpose();
+            let selection = selection.map_err(|refusal| refusal.of_key(key.bytes()))?;
             let effort = selection.as_ref().map_or_else(|| array.effort(), |s| array.effort_of(s));
             total = total.saturating_add(effort.bytes);
             cost = call.format.cost(cost, effort, array.dtype().itemsize());
             parts.push(Some((array, selection.map(Box::new))));
         }
         check_bytes("the reply", total, &config::MAX_RESULT_BYTES)?;
-        match call.format {
-            Many::Npz => {
-                let names: Vec<Vec<u8>> = call.keys.iter().map(|key| key.bytes().to_vec()).collect();
-                db.finish(cost, move |reply| reply_npz(&names, &parts, total, reply))
-            }
-            Many::Each(format) => db.finish(cost, move |reply| reply_each(&parts, format, reply)),
-        }
+        let named = if call.format.needs_names() { call.keys.as_slice() } else { &[] };
+        let names: Vec<Vec<u8>> = named.iter().map(|key| key.bytes().to_vec()).collect();
+        db.finish(cost, move |reply| match call.format {
+            Many::Npz => reply_npz(&names, &parts, total, reply),
+            Many::Each(format) => reply_each(&names, &parts, format, reply),
+        })
     }
 }
 
 impl Many {
+    /// Whether keys are written, or said where an array is refused: not where every array can be answered.
+    fn needs_names(self) -> bool {
+        !matches!(self, Many::Each(format) if format.is_bytes())
+    }
+
     fn cost(self, before: Cost, effort: Effort, itemsize: usize) -> Cost {
         match self {
             Many::Each(format) => format.cost(before, effort, itemsize),
@@ -124,7 +129,7 @@ fn or_error_inside(outcome: Result<()>, reply: &Reply) {
     }
 }
 
-fn reply_each(parts: &[Part], format: Format, reply: &Reply) -> Result<()> {
+fn reply_each(names: &[Vec<u8>], parts: &[Part], format: Format, reply: &Reply) -> Result<()> {
     // Whole arrays as bytes need no look ahead.
     if format.is_bytes() && parts.iter().flatten().all(|(_, selection)| selection.is_none()) {
         reply.array(parts.len());
@@ -139,8 +144,12 @@ fn reply_each(parts: &[Part], format: Format, reply: &Reply) -> Result<()> {
     // The general way: what each format needs is checked for every array before the head of the list goes out.
     let contents = parts.iter().map(|p| p.as_ref().map(content).transpose()).collect::<Result<Vec<_>>>()?;
     let mut least = 0usize;
-    for content in contents.iter().flatten() {
-        content.check(format)?;
+    for (i, content) in contents.iter().enumerate() {
+        let Some(content) = content else { continue };
+        content.check(format).map_err(|refusal| match names.get(i) {
+            Some(name) => refusal.of_key(name),
+            None => refusal,
+        })?;
         least = least.saturating_add(format.reply_bytes(content.nbytes(), content.dtype));
     }
     check_bytes("the reply", least, &config::MAX_RESULT_BYTES)?;
@@ -159,7 +168,7 @@ fn reply_npz(names: &[Vec<u8>], parts: &[Part], nbytes: usize, reply: &Reply) ->
     for (name, part) in names.iter().zip(parts) {
         let Some(part) = part else { continue };
         let content = content(part)?;
-        let head = npy::header(content.dtype, &content.shape)?;
+        let head = npy::header(content.dtype, &content.shape).map_err(|why| Refusal::from(why).of_key(name))?;
         content.with_bytes(&[], &[], |bytes| file.member(name, &head, &mut std::iter::once(bytes)))??;
     }
     reply.bulk(&file.finish());

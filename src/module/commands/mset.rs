@@ -59,8 +59,8 @@ impl Command for Mset {
         let n = args.count("the number of keys")?;
         let keys = args.keys(n)?;
         let mut arrays = Vec::with_capacity(n); // no more than there are arguments
-        for _ in 0..n {
-            arrays.push(input::array(args)?);
+        for key in &keys {
+            arrays.push(input::array(args).map_err(|refusal| refusal.of_key(key.bytes()))?);
         }
         Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "EXAT", "PXAT"])? })
     }

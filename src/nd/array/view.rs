@@ -602,7 +602,7 @@ mod tests {
     fn masks_of_another_dtype_or_shape_are_refused() {
         let of = |dtype, shape: &[usize]| array(dtype, shape, None, &vec![0; shape.iter().product::<usize>()]);
         let refuse = |mask| View::new(of(Dtype::UInt8, &[2, 3]), None, Some(mask)).unwrap_err().to_string();
-        assert_eq!(refuse(of(Dtype::UInt8, &[2, 3])), "DTYPE WHERE cannot carry uint8 (a mask is an array of bool)");
+        assert_eq!(refuse(of(Dtype::UInt8, &[2, 3])), "DTYPE WHERE takes no uint8 (a mask is an array of bool)");
         assert_eq!(
             refuse(of(Dtype::Bool, &[2])),
             "SHAPE a mask of shape (2,) does not broadcast to (2, 3), the shape of what is reduced"

@@ -154,7 +154,11 @@ impl Operator {
             (Operator::Pow, Kind::Bool) => Dtype::Int8,
             _ => meet,
         };
-        check_cast(result, target, Casting::SameKind)?;
+        check_cast(result, target, Casting::SameKind).map_err(|_| Error::Outcome {
+            operator: self.name(),
+            made: result,
+            target,
+        })?;
         Ok(meet)
     }
 

@@ -79,7 +79,7 @@ fn err_recipes_that_make_no_such_array() {
     assert!(text("UNIFORM 1 0 1", Dtype::Float64, &[3]).starts_with("VALUE RANDOM UNIFORM 1.0 0.0:"));
     assert!(text("UNIFORM 0 inf 1", Dtype::Float64, &[3]).starts_with("VALUE"));
     assert!(text("UNIFORM nan 1 1", Dtype::Float64, &[3]).starts_with("VALUE"));
-    assert!(text("UNIFORM 0 1 1", Dtype::Int8, &[3]).starts_with("DTYPE RANDOM UNIFORM cannot carry int8"));
+    assert!(text("UNIFORM 0 1 1", Dtype::Int8, &[3]).starts_with("DTYPE RANDOM UNIFORM takes no int8"));
     assert!(text("NORMAL 0 -1 1", Dtype::Float64, &[3]).starts_with("VALUE RANDOM NORMAL 0 -1:"));
     assert_eq!(
         text("INTEGERS 3 3 1", Dtype::UInt8, &[3]),

@@ -6,8 +6,8 @@
 //! overflows or vanishes only where the exact one does, whatever the order. Eight lanes multiply every eighth number of a
 //! block of 1024, and halving multiplies the lanes. Each number costs one rounding, as in NumPy.
 //!
-//! **Complex** numbers are multiplied one after the other, by the four products of their parts, and scaled by a power of
-//! two after each.
+//! **Complex** numbers are multiplied by the four products of their parts, each scaled by a power of two. Four lanes multiply every
+//! fourth number of a block of 1024. Zeros, infinities, NaN and the very small are multiplied one after the other.
 
 use std::marker::PhantomData;
 
@@ -28,8 +28,9 @@ pub struct Prod<T>(PhantomData<fn() -> T>);
 const BLOCK: usize = 1024;
 /// Rows that are multiplied before the cells are touched: below 2^512.
 const ROWS: usize = 512;
-/// Lanes of a run, and columns of rows.
+/// Lanes of a run, and columns of rows; of complex numbers.
 const LANES: usize = 8;
+const PAIRS: usize = 4;
 /// Columns of which many blocks are multiplied before the next columns are.
 const STRIP: usize = 1024;
 /// A multiple of every block.
@@ -353,7 +354,140 @@ pub struct ScaledPair {
     is_factor: u64,
 }
 
+/// The exponent of the larger part, with its bias.
+#[inline(always)]
+fn exponent_of(re: f64, im: f64) -> i64 {
+    let [re, im] = [re, im].map(|part| (part.to_bits() >> 52 & 0x7ff) as i64);
+    if re < im {
+        im
+    } else {
+        re
+    }
+}
+
+/// The exponents of numbers that a normal power of two brings to 1 to 2.
+const SCALED: std::ops::RangeInclusive<i64> = 1..=2045;
+
+/// That power.
+#[inline(always)]
+fn down_to_one(exponent: i64) -> f64 {
+    f64::from_bits(((2046 - exponent) as u64) << 52)
+}
+
+/// A complex number, as its parts.
+type Parts<T> = [Unaligned<T>; 2];
+
+/// Products of `N` complex numbers side by side, the larger part of each brought to 1 to 2, so that magnitudes do not sink and grow
+/// by less than 2^1.5 with each; powers of two; and where a number was of another kind, which leaves the rest without meaning.
+struct PairProducts<const N: usize> {
+    re: [f64; N],
+    im: [f64; N],
+    exponents: [i64; N],
+    /// Negative where such a number was.
+    odd: [i64; N],
+}
+
+impl<const N: usize> PairProducts<N> {
+    /// The first numbers: 1 is no factor.
+    #[inline(always)]
+    fn new<T: Source>(numbers: &[Parts<T>; N]) -> PairProducts<N> {
+        let mut first = PairProducts { re: [0.0; N], im: [0.0; N], exponents: [0; N], odd: [0; N] };
+        for i in 0..N {
+            (first.re[i], first.im[i]) = first.scaled(i, &numbers[i]);
+        }
+        first
+    }
+
+    #[inline(always)]
+    fn multiply<T: Source>(&mut self, numbers: &[Parts<T>; N]) {
+        for i in 0..N {
+            let (re, im) = self.scaled(i, &numbers[i]);
+            (self.re[i], self.im[i]) = (self.re[i] * re - self.im[i] * im, self.re[i] * im + self.im[i] * re);
+        }
+    }
+
+    /// A number with its larger part from 1 to 2; what it was is kept.
+    #[inline(always)]
+    fn scaled<T: Source>(&mut self, i: usize, parts: &Parts<T>) -> (f64, f64) {
+        let [re, im]: [f64; 2] = [parts[0].get().cast(), parts[1].get().cast()];
+        let exponent = exponent_of(re, im);
+        self.odd[i] |= (exponent - SCALED.start()) | (SCALED.end() - exponent);
+        self.exponents[i] += exponent - 1023;
+        let scale = down_to_one(exponent);
+        (re * scale, im * scale)
+    }
+
+    #[inline(always)]
+    fn get(&self, i: usize) -> ScaledPair {
+        ScaledPair { re: self.re[i], im: self.im[i], exponent: self.exponents[i], is_factor: 1 }.normal()
+    }
+}
+
+/// The product of numbers of any kind, one after the other.
+fn pairs_one_by_one<'r, T: Source>(numbers: impl Iterator<Item = &'r Parts<T>>) -> ScaledPair {
+    let mut product = ScaledPair::NONE;
+    for parts in numbers {
+        let [re, im] = [parts[0].get().cast(), parts[1].get().cast()];
+        product.multiply(&ScaledPair { re, im, exponent: 0, is_factor: 1 }.normal());
+    }
+    product
+}
+
+#[inline(always)]
+fn pair_run<T: Source>(cell: &mut ScaledPair, run: &[Parts<T>]) {
+    for block in run.chunks(BLOCK) {
+        let (whole, rest) = block.as_chunks::<PAIRS>();
+        let mut product = ScaledPair::NONE;
+        if let Some((first, others)) = whole.split_first() {
+            let mut products = PairProducts::new(first);
+            others.iter().for_each(|numbers| products.multiply(numbers));
+            if products.odd.iter().all(|odd| *odd >= 0) {
+                (0..PAIRS).for_each(|i| product.multiply(&products.get(i)));
+            } else {
+                product = pairs_one_by_one(whole.as_flattened().iter());
+            }
+        }
+        product.multiply(&pairs_one_by_one(rest.iter()));
+        cell.multiply(&product);
+    }
+}
+
+/// Adds blocks of so many rows each, at most [`ROWS`].
+#[inline(always)]
+fn pair_rows<T: Source>(cells: &mut [ScaledPair], rows: &[Parts<T>], block: usize) {
+    let len = cells.len();
+    for rows in rows.chunks(block * len) {
+        let from = pair_columns::<T, PAIRS>(cells, rows, 0);
+        pair_columns::<T, 1>(cells, rows, from);
+    }
+}
+
+/// Goes down rows, `N` columns at a time as long as there are so many, and answers which comes next.
+#[inline(always)]
+fn pair_columns<T: Source, const N: usize>(cells: &mut [ScaledPair], rows: &[Parts<T>], from: usize) -> usize {
+    let len = cells.len();
+    let mut at = from;
+    for cells in cells[from..].as_chunks_mut::<N>().0 {
+        let mut each = rows.chunks_exact(len).map(|row| &row[at..].as_chunks::<N>().0[0]);
+        let Some(first) = each.next() else { break };
+        let mut products = PairProducts::new(first);
+        each.for_each(|numbers| products.multiply(numbers));
+        for (i, cell) in cells.iter_mut().enumerate() {
+            cell.multiply(&match products.odd[i] {
+                0.. => products.get(i),
+                _ => pairs_one_by_one(rows.chunks_exact(len).map(|row| &row[at + i])),
+            });
+        }
+        at += N;
+    }
+    at
+}
+
 impl ScaledPair {
+    /// No factor yet.
+    const NONE: ScaledPair = ScaledPair { re: 1.0, im: 0.0, exponent: 0, is_factor: 0 };
+
+    #[inline(always)]
     fn multiply(&mut self, other: &ScaledPair) {
         if self.is_factor == 0 || other.is_factor == 0 {
             *self = if self.is_factor == 0 { *other } else { *self };
@@ -365,7 +499,18 @@ impl ScaledPair {
     }
 
     /// The same number, its larger part from 1 to 2.
+    #[inline(always)]
     fn normal(self) -> ScaledPair {
+        let power = exponent_of(self.re, self.im);
+        if SCALED.contains(&power) {
+            let scale = down_to_one(power);
+            let exponent = self.exponent.saturating_add(power - 1023);
+            return ScaledPair { re: self.re * scale, im: self.im * scale, exponent, ..self };
+        }
+        self.normal_of_any()
+    }
+
+    fn normal_of_any(self) -> ScaledPair {
         let largest = self.re.abs().max(self.im.abs());
         if largest == 0.0 || !(self.re.is_finite() && self.im.is_finite()) {
             return ScaledPair { exponent: 0, ..self };
@@ -388,22 +533,21 @@ impl ScaledPair {
 }
 
 macro_rules! complex_factors {
-    ($($t:ty, $part:ty;)*) => {$(
+    ($($t:ty, $part:ty, $run:ident $rows:ident;)*) => {$(
+        versions! {
+            fn $run(cell: &mut ScaledPair, run: &[Parts<$part>]) = pair_run(cell, run);
+            fn $rows(cells: &mut [ScaledPair], rows: &[Parts<$part>], block: usize) = pair_rows(cells, rows, block);
+        }
         impl Factor for $t {
             type Cell = ScaledPair;
             type Out = $t;
-            const ONE: ScaledPair = ScaledPair { re: 1.0, im: 0.0, exponent: 0, is_factor: 0 };
+            const ONE: ScaledPair = ScaledPair::NONE;
+            const ONE_BLOCK: usize = ROWS;
             fn add_run(cell: &mut ScaledPair, run: &[Unaligned<$t>]) {
-                for x in run {
-                    let x = x.get();
-                    let factor = ScaledPair { re: f64::from(x.re), im: f64::from(x.im), exponent: 0, is_factor: 1 };
-                    cell.multiply(&factor.normal());
-                }
+                $run(cell, bytemuck::cast_slice(run));
             }
-            fn add_rows(cells: &mut [ScaledPair], rows: &[Unaligned<$t>], _: usize) {
-                for row in rows.chunks_exact(cells.len()) {
-                    cells.iter_mut().zip(row).for_each(|(cell, x)| Self::add_run(cell, &[*x]));
-                }
+            fn add_rows(cells: &mut [ScaledPair], rows: &[Unaligned<$t>], block: usize) {
+                $rows(cells, bytemuck::cast_slice(rows), block);
             }
             fn multiply(cell: &mut ScaledPair, other: &ScaledPair) {
                 cell.multiply(other);
@@ -415,4 +559,7 @@ macro_rules! complex_factors {
         }
     )*};
 }
-complex_factors! { Complex32, f32; Complex64, f64; }
+complex_factors! {
+    Complex32, f32, run_c64 rows_c64;
+    Complex64, f64, run_c128 rows_c128;
+}
