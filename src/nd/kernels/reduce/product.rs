@@ -392,16 +392,16 @@ impl<const N: usize> PairProducts<N> {
     #[inline(always)]
     fn new<T: Source>(numbers: &[Parts<T>; N]) -> PairProducts<N> {
         let mut first = PairProducts { re: [0.0; N], im: [0.0; N], exponents: [0; N], odd: [0; N] };
-        for i in 0..N {
-            (first.re[i], first.im[i]) = first.scaled(i, &numbers[i]);
+        for (i, parts) in numbers.iter().enumerate() {
+            (first.re[i], first.im[i]) = first.scaled(i, parts);
         }
         first
     }
 
     #[inline(always)]
     fn multiply<T: Source>(&mut self, numbers: &[Parts<T>; N]) {
-        for i in 0..N {
-            let (re, im) = self.scaled(i, &numbers[i]);
+        for (i, parts) in numbers.iter().enumerate() {
+            let (re, im) = self.scaled(i, parts);
             (self.re[i], self.im[i]) = (self.re[i] * re - self.im[i] * im, self.re[i] * im + self.im[i] * re);
         }
     }
