@@ -12,6 +12,7 @@ use crate::nd::array::StoreOptions;
 use crate::nd::chunk::MAX_CHUNK_BYTES;
 use crate::nd::codec::{Compression, Policy};
 use crate::nd::decoded;
+use crate::nd::error::Error;
 use crate::nd::grid::LEAST_TARGET;
 
 /// A whole number between two bounds.
@@ -38,6 +39,17 @@ impl Whole {
     /// Its name, without the module's.
     pub fn name(&self) -> &'static str {
         self.name.to_str().unwrap_or_default()
+    }
+
+    /// A refusal of the library for a limit that was this one, with its name.
+    pub fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Limit { what, given, limit, unit: "bytes" } if limit == self.get() as u128 => {
+                let given = usize::try_from(given).unwrap_or(usize::MAX);
+                Error::AboveSetting { what, given, limit: self.get(), setting: self.name() }
+            }
+            other => other,
+        }
     }
 
     /// Its value now.

@@ -18,6 +18,8 @@ pub enum Refusal {
         key: String,
         /// The reason.
         why: Box<nd::error::Error>,
+        /// What else may be wrong.
+        note: &'static str,
     },
     /// The key holds another type.
     WrongType,
@@ -47,7 +49,20 @@ impl Refusal {
     /// Says which of several keys the library's reason is about.
     pub fn of_key(self, key: &[u8]) -> Refusal {
         match self {
-            Refusal::Library(why) => Refusal::OfKey { key: nd::error::quoted(key), why: Box::new(why) },
+            Refusal::Library(why) => Refusal::OfKey { key: nd::error::quoted(key), why: Box::new(why), note: "" },
+            other => other,
+        }
+    }
+}
+
+impl Refusal {
+    /// [`Refusal::of_key`] of an array among several: where it begins with no dtype, another argument may be the wrong one.
+    pub fn of_array(self, key: &[u8]) -> Refusal {
+        match self.of_key(key) {
+            Refusal::OfKey { key, why, .. } if matches!(*why, nd::error::Error::UnknownDtype { .. }) => {
+                let note = "; its array would begin there, if numkeys is right and the array before it has as many elements as it says";
+                Refusal::OfKey { key, why, note }
+            }
             other => other,
         }
     }
@@ -63,10 +78,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Library(e) => e.fmt(f),
-            Refusal::OfKey { key, why } => {
+            Refusal::OfKey { key, why, note } => {
                 let text = why.to_string();
                 let (code, sentence) = text.split_once(' ').unwrap_or((&text, ""));
-                write!(f, "{code} key '{key}': {sentence}")
+                write!(f, "{code} key '{key}': {sentence}{note}")
             }
             Refusal::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
             Refusal::NoKey { key } => write!(f, "NOKEY key '{key}' does not exist"),

@@ -17,7 +17,7 @@ use super::spacers;
 use crate::nd::array::{Array, Effort};
 use crate::nd::chunk;
 use crate::nd::dtype::{Dtype, Kind};
-use crate::nd::error::Error;
+use crate::nd::error::{self, Error};
 use crate::nd::format::{arrow, json, npy, text};
 use crate::nd::kernels::cast::cast;
 use crate::nd::memory::{self, Buffer};
@@ -467,7 +467,8 @@ impl<'a> Content<'a> {
                 Ok(())
             }
             Format::Text => {
-                reply.bulk(self.text(limit.get())?.as_bytes());
+                let text = self.text(limit.get()).map_err(|error| limit.named(error))?;
+                reply.bulk(text.as_bytes());
                 Ok(())
             }
         }
@@ -477,7 +478,7 @@ impl<'a> Content<'a> {
     ///
     /// # Errors
     /// `LIMIT` where the text would be longer than `limit`; `CORRUPT`.
-    pub fn text(&self, limit: usize) -> Result<String> {
+    pub fn text(&self, limit: usize) -> error::Result<String> {
         let itemsize = self.dtype.itemsize();
         let mut element = |i: usize| match &self.body {
             Body::Run(array, start) => array.element(start + i),
@@ -486,7 +487,7 @@ impl<'a> Content<'a> {
             }
             Body::Lent(bytes) => Ok(Scalar::from_le_bytes(self.dtype, &bytes[i * itemsize..])),
         };
-        Ok(text::array2string(self.dtype, &self.shape, &mut element, limit)?)
+        text::array2string(self.dtype, &self.shape, &mut element, limit)
     }
 
     fn head(&self, reply: &Reply) {

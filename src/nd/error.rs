@@ -303,6 +303,13 @@ pub enum Error {
         /// The setting.
         setting: &'static str,
     },
+    /// A text that is too long for a person.
+    TooLongToShow {
+        /// Its bytes.
+        given: u128,
+        /// The most that are shown.
+        most: usize,
+    },
     // CORRUPT
     /// A file, message or payload that does not hold.
     Corrupt {
@@ -360,7 +367,7 @@ impl Error {
             | RepeatedAxis { .. } => "INDEX",
             NotANumber { .. } | OutOfRange { .. } | Empty { .. } | Value(_) => "VALUE",
             Syntax(_) => "SYNTAX",
-            TooManyElements { .. } | Limit { .. } | AboveSetting { .. } => "LIMIT",
+            TooManyElements { .. } | Limit { .. } | AboveSetting { .. } | TooLongToShow { .. } => "LIMIT",
             Corrupt { .. } => "CORRUPT",
             OutOfMemory { .. } => "OOM",
             Interrupted => "ERR",
@@ -529,6 +536,9 @@ impl fmt::Display for Error {
             }
             AboveSetting { what, given, limit, setting } => {
                 write!(f, "{what} would take {given} bytes, the limit is {limit} (ndarray.{setting})")
+            }
+            TooLongToShow { given, most } => {
+                write!(f, "the text would take {given} bytes, at most {most} are shown (name an index, or use ND.GET with TEXT)")
             }
             Corrupt { format: format @ "chunk", at, what } => write!(f, "{format} {at}: {what}"),
             Corrupt { format, at, what } => write!(f, "{format} at byte {at}: {what}"),

@@ -95,7 +95,8 @@ impl Command for Append {
                     array.append(axis, values.bytes(), &values.shape, most, &options, limit)?;
                     Ok::<_, Error>(array.shape())
                 });
-                let shape = done.unwrap_or_else(|| Ok(own.clone()))?;
+                let done = done.unwrap_or_else(|| Ok(own.clone()));
+                let shape = done.map_err(|error| config::MAX_ARRAY_BYTES.named(error))?;
                 let changed = shape != own || !values.bytes().is_empty();
                 (shape, changed)
             }

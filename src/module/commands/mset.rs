@@ -60,7 +60,7 @@ impl Command for Mset {
         let keys = args.keys(n)?;
         let mut arrays = Vec::with_capacity(n); // no more than there are arguments
         for key in &keys {
-            arrays.push(input::array(args).map_err(|refusal| refusal.of_key(key.bytes()))?);
+            arrays.push(input::array(args).map_err(|refusal| refusal.of_array(key.bytes()))?);
         }
         Ok(Call { keys, arrays, options: SetOptions::parse(args, &["NX", "EX", "PX", "EXAT", "PXAT"])? })
     }

@@ -37,7 +37,8 @@ fn change<W>(
     let changed = wanted.is_some();
     if let Some(wanted) = wanted {
         let (options, limit) = (config::store_options(), config::MAX_ARRAY_BYTES.get());
-        slot.try_change(|array| change(array, wanted, &options, limit)).unwrap_or(Ok(()))?;
+        let done = slot.try_change(|array| change(array, wanted, &options, limit)).unwrap_or(Ok(()));
+        done.map_err(|error| config::MAX_ARRAY_BYTES.named(error))?;
     }
     if changed {
         db.commit(event, &[key]);

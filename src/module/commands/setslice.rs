@@ -68,6 +68,7 @@ impl Command for SetSlice {
         let values = call.given.load(db, dtype, check)?.cast(dtype)?;
         let limit = config::MAX_ARRAY_BYTES.get();
         let written = slot.try_change(|array| array.write(&selection, values.bytes(), &values.shape, limit));
+        let written = written.map(|done| done.map_err(|error| config::MAX_ARRAY_BYTES.named(error)));
         let written = written.unwrap_or(Ok(0))?;
         drop(slot);
         if written > 0 {

@@ -12,6 +12,7 @@ use crate::module::register::Command;
 use crate::module::spec::{key, string, Access, Keys, Spec};
 use crate::nd::array::{Array, Block, View};
 use crate::nd::dtype::{Dtype, Kind};
+use crate::nd::error::Error;
 use crate::nd::index::Index;
 use crate::nd::kernels::axes::AxisSet;
 use crate::nd::kernels::histogram::Histogram;
@@ -39,7 +40,8 @@ impl Command for Show {
         args: &[key("key"), string("index").optional()],
         reply: "Text: a line with dtype, shape and storage; the values as NumPy prints them, summarised past 1,000; minimum, \
                 mean, maximum and a small histogram. A verbatim string in RESP3. Nil where the key is missing.",
-        notes: &["`redis-cli -3` and `redis-cli --raw` show the lines as they are. NaN is left out of the figures and counted."],
+        notes: &["`redis-cli -3` and `redis-cli --raw` show the lines as they are. NaN is left out of the figures and counted. More than 1 MiB \
+                  of text, which only arrays of many axes have, is refused: an index shows a part."],
     };
 
     type Call<'a> = (Key<'a>, Option<Index>);
@@ -63,7 +65,11 @@ impl Command for Show {
             };
             let mut text = header(&array, &part, selection.is_some());
             text.push('\n');
-            text.push_str(&part.text(MOST_TEXT)?);
+            let values = part.text(MOST_TEXT).map_err(|error| match error {
+                Error::Limit { given, .. } => Error::TooLongToShow { given, most: MOST_TEXT },
+                other => other,
+            });
+            text.push_str(&values?);
             // What no command reads through is still shown, without figures.
             let readable = part.nbytes() <= config::MAX_ARRAY_BYTES.get();
             let view = View::of(Arc::clone(&array), selection.clone())?;

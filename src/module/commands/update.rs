@@ -94,7 +94,7 @@ impl Command for Update {
         let limit = config::MAX_ARRAY_BYTES.get();
         let written = slot
             .try_change(|array| array.update(&selection, call.operator, dtype, values.bytes(), &values.shape, limit));
-        let written = written.unwrap_or(Ok(0))?;
+        let written = written.unwrap_or(Ok(0)).map_err(|error| config::MAX_ARRAY_BYTES.named(error))?;
         drop(slot);
         if written > 0 {
             db.commit(c"nd.update", &[call.key]);

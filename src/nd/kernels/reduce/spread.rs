@@ -77,11 +77,14 @@ impl Mean {
 }
 
 impl Moments {
-    /// A block of `count` elements, from the sums of their differences from `pivot` and of the squares of those.
+    /// A block of `count` numbers, from the sums of their differences from `pivot` and of the squares of those.
     #[inline(always)]
-    fn new(count: f64, pivot: f64, sum: f64, squares: f64) -> Moments {
+    fn new(count: f64, pivot: f64, sum: f64, squares: f64, numbers: impl Iterator<Item = f64>) -> Moments {
         let mean = Mean { near: pivot, rest: sum / count };
-        let m2 = about_mean(sum, mean.rest, squares);
+        let mut m2 = about_mean(sum, mean.rest, squares);
+        if m2 == f64::INFINITY {
+            m2 = about_mean_of_large(count, pivot, numbers);
+        }
         Moments { count, mean, m2: Compensated { sum: m2, lost: 0.0 } }
     }
 
@@ -129,6 +132,20 @@ fn about_mean(sum: f64, mean: f64, squares: f64) -> f64 {
     }
 }
 
+/// The same for numbers so large that squares of differences overflow. Those of the largest constants do, as a pivot is rounded.
+#[cold]
+fn about_mean_of_large(count: f64, pivot: f64, numbers: impl Iterator<Item = f64>) -> f64 {
+    // A power of two: what is exact stays exact.
+    let scale = f64::from_bits((1023 - 512) << 52);
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for x in numbers {
+        let d = x * scale - pivot * scale;
+        sum += d;
+        squares += d * d;
+    }
+    about_mean(sum, sum / count, squares) / scale / scale
+}
+
 /// The moments of some columns that have seen as many elements as one another, each figure by itself for wide registers.
 struct Strip<'f> {
     count: f64,
@@ -169,22 +186,18 @@ impl<'f> Strip<'f> {
         }
     }
 
-    /// [`Moments::merge`] of `N` columns and a block's `count` elements of each; their count is to be added after the last of them.
+    /// [`Moments::merge`] of `N` columns and a block's `count` elements of each, with what [`Moments::new`] makes of them; their count
+    /// is to be added after the last of them.
     #[inline(always)]
-    fn merge<const N: usize>(&mut self, at: usize, count: f64, pivots: &[f64; N], sums: &[f64; N], squares: &[f64; N]) {
+    fn merge<const N: usize>(&mut self, at: usize, count: f64, pivots: &[f64; N], rests: &[f64; N], m2s: &[f64; N]) {
         let own_means: &mut [f64; N] = &mut self.means[at..].as_chunks_mut().0[0];
         let own_rests: &mut [f64; N] = &mut self.rests[at..].as_chunks_mut().0[0];
         let own_sums: &mut [f64; N] = &mut self.sums[at..].as_chunks_mut().0[0];
         let own_lost: &mut [f64; N] = &mut self.lost[at..].as_chunks_mut().0[0];
         let is_first = self.count == 0.0;
         let share = count / (self.count + count);
-        let (mut rests, mut m2s) = ([0.0; N], [0.0; N]);
-        for i in 0..N {
-            rests[i] = sums[i] / count;
-            m2s[i] = about_mean(sums[i], rests[i], squares[i]);
-        }
         if is_first {
-            (*own_means, *own_rests, *own_sums, *own_lost) = (*pivots, rests, m2s, [0.0; N]);
+            (*own_means, *own_rests, *own_sums, *own_lost) = (*pivots, *rests, *m2s, [0.0; N]);
             return;
         }
         // Copies, which the compiler keeps in registers.
@@ -299,7 +312,8 @@ fn run<T: Source, const PARTS: usize>(cells: &mut [Moments; PARTS], run: &[Unali
         }
         let (sums, squares): ([f64; PARTS], [f64; PARTS]) = (halved(sums), halved(squares));
         for part in 0..PARTS {
-            cells[part].merge(&Moments::new(count, pivots[part], sums[part], squares[part]));
+            let numbers = block.iter().skip(part).step_by(PARTS).map(|x| x.get().cast());
+            cells[part].merge(&Moments::new(count, pivots[part], sums[part], squares[part], numbers));
         }
     }
 }
@@ -398,7 +412,20 @@ impl<T: Source> Columns<'_, T> {
                 }
                 rest = after;
             }
-            strip.merge(at, count, &pivots, &sums, &squares);
+            let (mut rests, mut m2s) = ([0.0; N], [0.0; N]);
+            let mut is_large = false;
+            for i in 0..N {
+                rests[i] = sums[i] / count;
+                m2s[i] = about_mean(sums[i], rests[i], squares[i]);
+                is_large |= m2s[i] == f64::INFINITY;
+            }
+            if is_large {
+                for (i, m2) in m2s.iter_mut().enumerate().filter(|(_, m2)| **m2 == f64::INFINITY) {
+                    let numbers = self.rows.chunks_exact(self.len).map(|row| row[self.first + at + i].get().cast());
+                    *m2 = about_mean_of_large(count, pivots[i], numbers);
+                }
+            }
+            strip.merge(at, count, &pivots, &rests, &m2s);
             at += N;
         }
         at

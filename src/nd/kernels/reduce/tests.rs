@@ -54,26 +54,37 @@ fn reduce(plan: &Reduction, elements: &[u8], shape: &[usize], chunk: &[usize]) -
     state.finish().unwrap()
 }
 
+/// Two numbers in turn have this variance: in a run, in one column, and in columns that are gone down several at a time.
+fn check_variance(pair: [f64; 2], want: f64) {
+    for count in [2, 3, 5, 8, 16, 17, 40, 300, 5000] {
+        let elements: Vec<u8> = (0..count).flat_map(|i| pair[i % 2].to_le_bytes()).collect();
+        for (shape, axis, width) in [(vec![count], 0, 1), (vec![count, 1], 0, 1), (vec![count, 20], 0, 20)] {
+            let elements: Vec<u8> = elements.chunks(8).flat_map(|x| x.repeat(width)).collect();
+            let shape_of = Shape::new(&shape).unwrap();
+            let axes = AxisSet::new(&[axis], shape.len()).unwrap();
+            let plan = Reduction::new(Op::Var, Dtype::Float64, &shape_of, &axes, KeepDims::No).unwrap();
+            let mut chunk = shape.clone();
+            for rows in [count, 7] {
+                chunk[0] = rows;
+                let (_, _, out) = reduce(&plan, &elements, &shape, &chunk);
+                let all = out.chunks(8).all(|x| x == want.to_le_bytes());
+                assert!(all, "{pair:?} {count} {shape:?} {rows}: {:?}", &out[..8]);
+            }
+        }
+    }
+}
+
+#[test]
+fn variances_of_constants_are_0_however_large() {
+    for x in [0.1, 1e154, 1e160, 1e170, -1e200, 1.1e250, 1e300, 6e307, 1.7e308, f64::MAX] {
+        check_variance([x, x], 0.0);
+    }
+}
+
 #[test]
 fn variances_of_finite_elements_overflow_to_infinity() {
     for pair in [[1e300_f64, -7e300], [1e200, -1e200], [1e160, 0.0]] {
-        for count in [2, 3, 5, 8, 16, 17, 40, 300, 5000] {
-            let elements: Vec<u8> = (0..count).flat_map(|i| pair[i % 2].to_le_bytes()).collect();
-            // As a run, as one column, and as columns that are gone down several at a time.
-            for (shape, axis, width) in [(vec![count], 0, 1), (vec![count, 1], 0, 1), (vec![count, 20], 0, 20)] {
-                let elements: Vec<u8> = elements.chunks(8).flat_map(|x| x.repeat(width)).collect();
-                let shape_of = Shape::new(&shape).unwrap();
-                let axes = AxisSet::new(&[axis], shape.len()).unwrap();
-                let plan = Reduction::new(Op::Var, Dtype::Float64, &shape_of, &axes, KeepDims::No).unwrap();
-                let mut chunk = shape.clone();
-                for rows in [count, 7] {
-                    chunk[0] = rows;
-                    let (_, _, out) = reduce(&plan, &elements, &shape, &chunk);
-                    let all = out.chunks(8).all(|x| x == f64::INFINITY.to_le_bytes());
-                    assert!(all, "{pair:?} {count} {shape:?} {rows}: {:?}", &out[..8]);
-                }
-            }
-        }
+        check_variance(pair, f64::INFINITY);
     }
     // Infinite elements have none.
     let shape = Shape::from([3]);
