@@ -53,9 +53,7 @@ impl Refusal {
             other => other,
         }
     }
-}
 
-impl Refusal {
     /// [`Refusal::of_key`] of an array among several: where it begins with no dtype, another argument may be the wrong one.
     pub fn of_array(self, key: &[u8]) -> Refusal {
         match self.of_key(key) {

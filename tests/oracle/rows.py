@@ -121,7 +121,9 @@ def check_gather_stacks(server, rng, some, store, expect):
     expect(wire.from_elements(stacked), np.stack(wanted), "rows")
     if not there.all():
         missing = keys[int(np.argmin(there))]
-        assert server.error("ND.GATHER", n, *keys).startswith(f"NOKEY key '{missing}' does not exist ")
+        assert server.error("ND.GATHER", n, *keys) == (
+            f"NOKEY key '{missing}' does not exist (FILL says what is to stand for such rows)"
+        )
 
 
 check_gather_stacks.cases = 400

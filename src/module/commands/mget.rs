@@ -98,9 +98,9 @@ impl Command for Mget {
 }
 
 impl Many {
-    /// Whether keys are written, or said where an array is refused: not where every array can be answered.
+    /// Whether keys are written, or said where an array is refused: only where one can be.
     fn needs_names(self) -> bool {
-        !matches!(self, Many::Each(format) if format.is_bytes())
+        matches!(self, Many::Npz | Many::Each(Format::Npy | Format::Arrow))
     }
 
     fn cost(self, before: Cost, effort: Effort, itemsize: usize) -> Cost {

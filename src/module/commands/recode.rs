@@ -60,18 +60,19 @@ impl Command for Recode {
     fn run(call: Call<'_>, db: &Db<'_>) -> Result<()> {
         let Call { key, options, dry } = call;
         let (store, limit) = (options.store(), config::MAX_ARRAY_BYTES.get());
+        let named = |error| config::MAX_ARRAY_BYTES.named(error);
         let missing = || Refusal::NoKey { key: quoted(key.bytes()) };
         if dry {
             let array = db.read(key)?.ok_or_else(missing)?;
             let cost = Cost::LEAST.reading(array.effort()).and(Work::Encode, array.nbytes());
             return db.finish(cost, move |reply| {
-                report(&array, &array.recoded(&store, limit)?, reply);
+                report(&array, &array.recoded(&store, limit).map_err(named)?, reply);
                 Ok(())
             });
         }
         let mut slot = db.write(key);
         let array = slot.array()?.ok_or_else(missing)?;
-        let new = array.recoded(&store, limit)?;
+        let new = array.recoded(&store, limit).map_err(named)?;
         report(array, &new, db.reply());
         slot.set(new, Expiry::Keep);
         drop(slot);
